@@ -1,0 +1,1 @@
+"""Information theory on plain tensors, in nats."""
