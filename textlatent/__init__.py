@@ -1,6 +1,7 @@
 """Text VAEs in nats: loss = rate + lam * distortion.
 
-The public names stand in the order of the equation and are resolved on first use (PEP 562), so that importing the package imports nothing.
+The public names stand in the order of the equation and are resolved on first use (PEP 562): importing the package
+imports nothing.
 """
 
 from importlib import import_module
