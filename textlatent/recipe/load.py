@@ -1,0 +1,84 @@
+"""A recipe out of YAML, a dictionary or another recipe, or every fault at once, with its path, line and near name."""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from textlatent.recipe.document import Document, override, read_document
+from textlatent.recipe.dump import as_values
+from textlatent.recipe.fault import Fault, Keys, RecipeError
+from textlatent.recipe.schema import Recipe
+from textlatent.recipe.sentence import sentence_of
+
+
+def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Iterable[str] = ()) -> Recipe:
+    """The typed recipe, with `overrides` such as "training.steps=500" put over it.
+
+    Args:
+        recipe: a YAML file's path, the values themselves, or a recipe.
+        overrides: "path=value" each, the value read as YAML; the last one wins.
+
+    Raises:
+        RecipeError: anything is wrong; its message lists every fault, with path, place and nearest valid name.
+    """
+    if isinstance(recipe, Recipe):
+        document, source = Document(values=as_values(recipe)), "the recipe"
+    elif isinstance(recipe, Mapping):
+        document, source = Document(values=deepcopy(dict(recipe))), "the recipe"
+    else:
+        document, source = read_document(Path(recipe)), str(recipe)
+    for setting in overrides:
+        override(document, setting)
+    loaded, faults = _check(document)
+    if loaded is None or faults:
+        raise RecipeError(faults, source=source)
+    return loaded
+
+
+def _check(document: Document) -> tuple[Recipe | None, list[Fault]]:
+    """The recipe, where there is one, and every fault.
+
+    Values that are wrong by themselves are taken out, so that the fields that contradict each other are found too.
+    """
+    faults = list(document.faults)
+    values = deepcopy(document.values)
+    try:
+        recipe: Recipe | None = Recipe.model_validate(values)
+    except ValidationError as error:
+        wrong: dict[Keys, str] = {
+            each["loc"]: sentence_of(each, document.written.get(each["loc"]))
+            for each in error.errors(include_url=False)
+        }
+        faults += [Fault(keys, document.place(keys), sentence) for keys, sentence in wrong.items()]
+        recipe = _without(values, list(wrong))
+    if recipe is not None:
+        known = {".".join(map(str, fault.keys)) for fault in faults}
+        for path, sentence in recipe.conflicts():
+            keys: Keys = tuple(int(part) if part.isdecimal() else part for part in path.split("."))
+            if path not in known:
+                faults.append(Fault(keys, document.place(keys), sentence))
+    return recipe, sorted(faults, key=_position)
+
+
+def _position(fault: Fault) -> tuple[bool, int]:
+    """Faults in the order of the file, those of --set after them."""
+    _, _, line = fault.place.rpartition(":")
+    return (not line.isdecimal(), int(line) if line.isdecimal() else 0)
+
+
+def _without(values: dict[str, Any], wrong: list[Keys]) -> Recipe | None:
+    """The recipe without its wrong values, None where it cannot do without them."""
+    for keys in sorted(wrong, key=len, reverse=True):
+        while keys and isinstance(keys[-1], int):  # a wrong entry spoils its list
+            keys = keys[:-1]
+        inside: Any = values
+        for key in keys[:-1]:
+            inside = inside.get(key, {}) if isinstance(inside, dict) else inside[int(key)]
+        inside.pop(keys[-1], None)
+    try:
+        return Recipe.model_validate({"name": "unnamed", **values})
+    except ValidationError:
+        return None

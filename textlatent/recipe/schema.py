@@ -1,0 +1,283 @@
+"""The recipe: a typed section per thing configured, a line under each field. Values only; unknown keys are errors."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Conflict = tuple[str, str]
+"""A dotted path inside the section, and the sentence that says what must hold there."""
+
+
+class Section(BaseModel):
+    """What every section keeps to: no unknown key, no silent conversion (`true` is no number), no nan, no change."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What two fields of this section, each good by itself, may not be together."""
+        return iter(())
+
+
+class Data(Section):
+    """Which text to read."""
+
+    path: str | None = None
+    """A folder with train, valid and test files, one file (split by hash of the sentence), or a hub name."""
+    train: str | None = None
+    """The training file, where the three are given one by one."""
+    valid: str | None = None
+    """The validation file."""
+    test: str | None = None
+    """The test file."""
+    format: Literal["auto", "text", "jsonl", "csv", "tsv", "parquet", "hub"] = "auto"
+    """What the files are; auto reads it from their names."""
+    config: str | None = None
+    """The configuration's name, for a hub corpus that has several."""
+    column: str = "text"
+    """The column that holds the sentence."""
+    label: str | None = None
+    """The column to keep as a label; none by default."""
+    valid_fraction: float = Field(0.1, ge=0, lt=1)
+    """Share of the sentences held out for validation, where one file is given."""
+    test_fraction: float = Field(0.1, ge=0, lt=1)
+    """Share of the sentences held out for the test, where one file is given."""
+    split_seed: int = 0
+    """Changes which sentences are held out."""
+    on_bad_row: Literal["error", "skip"] = "error"
+    """A row that cannot be read stops the run, or is left out and counted."""
+    max_tokens: int = Field(64, ge=1)
+    """The longest sentence, in tokens with the end token."""
+    too_long: Literal["error", "skip", "truncate"] = "error"
+    """A longer sentence stops the run, is left out and counted, or is cut and counted."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """A corpus has one origin."""
+        if self.path is None and self.train is None:
+            yield "path", "must name a folder, a file or a hub corpus; or give data.train, data.valid and data.test."
+        if self.path is not None and (given := [k for k in ("train", "valid", "test") if getattr(self, k) is not None]):
+            yield "path", f"cannot stand beside data.{given[0]}; keep the one you mean."
+        if self.valid_fraction + self.test_fraction >= 1:
+            yield (
+                "valid_fraction",
+                (
+                    f"plus data.test_fraction must be < 1, got {self.valid_fraction} + {self.test_fraction}; "
+                    "leave sentences to train on."
+                ),
+            )
+
+
+class Tokenizer(Section):
+    """How text becomes tokens."""
+
+    type: Literal["unigram", "bpe", "word"] = "unigram"
+    """The pieces: unigram and bpe lose no character, word keeps whitespace words (the Penn Treebank's way)."""
+    vocabulary: int | None = Field(8000, ge=5)
+    """How many pieces to train; null for every word of the training split (word only)."""
+    path: str | None = None
+    """A ready tokenizer's folder or hub name; then none is trained."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Only whitespace words can be counted out."""
+        if self.vocabulary is None and self.type != "word" and self.path is None:
+            yield "vocabulary", f"must be a number for type {self.type}; null (every word) goes with type: word."
+
+
+class Encoder(Section):
+    """P_enc(z|y)."""
+
+    backbone: str = "bert"
+    """A transformers encoder: its model type (from scratch), or a local or hub path (its weights)."""
+    config: dict[str, Any] = {}
+    """The backbone's own settings, by their transformers names."""
+    pooling: str = "mean"
+    """How token states become one vector."""
+
+
+class Decoder(Section):
+    """P_dec(y|z)."""
+
+    backbone: str = "gpt2"
+    """A transformers causal language model: its model type (from scratch), or a local or hub path (its weights)."""
+    config: dict[str, Any] = {}
+    """The backbone's own settings, by their transformers names."""
+    inject: Literal["prefix", "add", "both"] = "both"
+    """How z enters: as prefix slots, added to every position, or both."""
+    slots: int = Field(1, ge=1)
+    """How many prefix slots z fills."""
+
+
+class Model(Section):
+    """The three distributions."""
+
+    latent_size: int = Field(32, ge=1)
+    """Dimensions of z."""
+    prior: Literal["standard", "learned"] = "standard"
+    """P_pri(z): N(0, I), or a diagonal Gaussian that learns its mean and scale."""
+    encoder: Encoder = Encoder()
+    """P_enc(z|y)."""
+    decoder: Decoder = Decoder()
+    """P_dec(y|z)."""
+
+
+class Objective(Section):
+    """loss = beta * rate + lam * distortion, in nats per sentence."""
+
+    beta: float | None = Field(None, ge=0)
+    """The rate's weight; null means 1, or that the target rate finds it."""
+    lam: float = Field(1.0, ge=0)
+    """The distortion's weight."""
+    schedule: Literal["constant", "linear", "cyclical"] = "constant"
+    """How beta comes to its value: at once, by a ramp, or by a ramp in every cycle."""
+    warmup_steps: int = Field(0, ge=0)
+    """Length of the ramp in optimiser steps (linear), or of one cycle's ramp (cyclical)."""
+    cycles: int = Field(4, ge=1)
+    """How many ramps a cyclical schedule has."""
+    target_rate: float | None = Field(None, gt=0)
+    """The rate to train to, in nats per sentence; beta then follows from it."""
+    target_gain: float = Field(0.01, gt=0)
+    """How fast ln beta moves with the relative distance from the target rate, per step."""
+    free_nats: float = Field(0.0, ge=0)
+    """Nats below which the rate is not pressed further."""
+    free_nats_on: Literal["dimension", "sentence", "batch_dimension", "batch"] = "dimension"
+    """What the floor holds for: each dimension or the sum, of each sentence or of the batch mean."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """A target rate finds beta itself."""
+        if self.target_rate is not None and self.beta is not None:
+            yield "target_rate", "finds beta itself, so objective.beta must be null; take one of the two out."
+        if self.target_rate is not None and self.schedule != "constant":
+            yield "target_rate", f"finds beta itself, so objective.schedule must be constant, got {self.schedule!r}."
+
+
+class Training(Section):
+    """How it learns."""
+
+    steps: int = Field(2000, ge=1)
+    """Optimiser steps, where the stages name none of their own."""
+    tokens_per_step: int = Field(4096, ge=1)
+    """Padded tokens of one optimiser step, over all processes and accumulation parts."""
+    accumulation: int = Field(1, ge=1)
+    """Parts each step is computed in; changes the memory, not the result."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the forward pass; sums of nats are float64 in either."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """AdamW's peak step size."""
+    weight_decay: float = Field(0.01, ge=0)
+    """AdamW's decay of weight matrices."""
+    warmup_steps: int = Field(100, ge=0)
+    """Steps in which the learning rate rises from 0 to its peak."""
+    scheduler: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls after its warmup."""
+    clip: float | None = Field(1.0, gt=0)
+    """Largest norm of the gradient; null does not clip."""
+    betas: list[float] = Field([0.9, 0.98], min_length=2, max_length=2)
+    """AdamW's two averaging rates."""
+    log_every: int = Field(20, ge=1)
+    """Steps between two lines of metrics.jsonl."""
+    validate_every: int = Field(500, ge=1)
+    """Steps between two validations."""
+    sample_every: int = Field(500, ge=0)
+    """Steps between two looks at samples; 0 for none."""
+    save_every: int = Field(500, ge=1)
+    """Steps between two checkpoints."""
+    keep_checkpoints: int = Field(2, ge=1)
+    """How many checkpoints to keep beside the best."""
+    patience: int | None = Field(None, ge=1)
+    """Validations without a better one after which to stop; null never stops early."""
+    trackers: list[str] = []
+    """Where else to log, by accelerate's names: tensorboard, wandb, trackio."""
+    deterministic: bool = False
+    """Bit-exact repeats on CUDA too, at some speed."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """AdamW's averaging rates are shares."""
+        if not all(0 <= b < 1 for b in self.betas):
+            yield "betas", f"must be two numbers in [0, 1), got {self.betas}."
+
+
+class Evaluation(Section):
+    """How it is judged."""
+
+    split: Literal["train", "valid", "test"] = "test"
+    """Which sentences."""
+    samples: int = Field(100, ge=1)
+    """Importance samples K per sentence."""
+    sentences: int | None = Field(None, ge=1)
+    """How many sentences; null takes the whole split."""
+    tokens_per_batch: int = Field(4096, ge=1)
+    """Padded tokens of one batch; changes the memory, not the result."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the forward pass."""
+    ladder: list[int] = Field([1, 10, 100, 500], min_length=1)
+    """The K at which the importance-weighted NLL is shown, up to `samples`."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """A ladder rises."""
+        if self.ladder[0] < 1 or any(b <= a for a, b in zip(self.ladder, self.ladder[1:], strict=False)):
+            yield "ladder", f"must rise from 1 or more, got {self.ladder}."
+
+
+class Stage(Section):
+    """A part of the training: who learns, for how long, under which objective, and what is reset before."""
+
+    name: str = Field("train", min_length=1)
+    """What the log calls it."""
+    steps: int | None = Field(None, ge=1)
+    """Its optimiser steps; null takes training.steps."""
+    learn: list[Literal["encoder", "prior", "decoder"]] = Field(["encoder", "prior", "decoder"], min_length=1)
+    """The parts that learn; the others keep their weights."""
+    reset: list[Literal["encoder", "prior", "decoder"]] = []
+    """The parts that start anew before it."""
+    objective: Objective = Objective()
+    """What differs from the recipe's objective, and only that."""
+
+
+class Recipe(Section):
+    """A run: text, tokens, the three distributions, the objective, the training and how it is judged."""
+
+    name: str = Field(min_length=1, pattern=r"^[\w][\w.-]*$")
+    """The run's folder inside `out`."""
+    seed: int = Field(0, ge=0)
+    """Decides the weights, the order of the data and the noise."""
+    out: str = "runs"
+    """The folder that holds the runs."""
+    data: Data = Data()
+    """Which text to read."""
+    tokenizer: Tokenizer = Tokenizer()
+    """How text becomes tokens."""
+    model: Model = Model()
+    """The three distributions."""
+    objective: Objective = Objective()
+    """loss = beta * rate + lam * distortion."""
+    training: Training = Training()
+    """How it learns."""
+    evaluation: Evaluation = Evaluation()
+    """How it is judged."""
+    stages: list[Stage] = Field([Stage()], min_length=1)
+    """The parts of the training, in their order."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Every conflict of every section, with its full path, and those between sections."""
+        for name in type(self).model_fields:
+            if isinstance(section := getattr(self, name), Section):
+                yield from ((f"{name}.{path}", sentence) for path, sentence in section.conflicts())
+        names = [stage.name for stage in self.stages]
+        for i, stage in enumerate(self.stages):
+            if stage.name in names[:i]:
+                yield f"stages.{i}.name", f"must be its own, got {stage.name!r} again."
+            if stage.objective.model_fields_set:
+                merged = self.stage_objective(stage).conflicts()
+                yield from ((f"stages.{i}.objective.{path}", sentence) for path, sentence in merged)
+
+    def stage_objective(self, stage: Stage) -> Objective:
+        """The objective of one stage: the recipe's, with what the stage says differently."""
+        return self.objective.model_copy(
+            update={k: getattr(stage.objective, k) for k in stage.objective.model_fields_set}
+        )
+
+    def stage_steps(self, stage: Stage) -> int:
+        """The optimiser steps of one stage."""
+        return self.training.steps if stage.steps is None else stage.steps
