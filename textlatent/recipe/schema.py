@@ -5,6 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+SMALL = {"hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
+"""What a backbone from scratch is made with where its config is null: it trains on two CPU cores."""
+
 Conflict = tuple[str, str]
 """A dotted path inside the section, and the sentence that says what must hold there."""
 
@@ -90,10 +93,12 @@ class Encoder(Section):
 
     backbone: str = "bert"
     """A transformers encoder: its model type (from scratch), or a local or hub path (its weights)."""
-    config: dict[str, Any] = {}
-    """The backbone's own settings, by their transformers names."""
-    pooling: str = "mean"
-    """How token states become one vector."""
+    config: dict[str, Any] | None = None
+    """The backbone's own settings, by their transformers names; null is SMALL from scratch, a path's own as it is."""
+    pooling: Literal["mean", "max", "first", "last"] = "mean"
+    """How the tokens' vectors become one."""
+    log_variance_bias: float = 0.0
+    """The log-variance the posterior starts from; less starts with more rate."""
 
 
 class Decoder(Section):
@@ -101,8 +106,8 @@ class Decoder(Section):
 
     backbone: str = "gpt2"
     """A transformers causal language model: its model type (from scratch), or a local or hub path (its weights)."""
-    config: dict[str, Any] = {}
-    """The backbone's own settings, by their transformers names."""
+    config: dict[str, Any] | None = None
+    """The backbone's own settings, by their transformers names; null is SMALL from scratch, a path's own as it is."""
     inject: Literal["prefix", "add", "both"] = "both"
     """How z enters: as prefix slots, added to every position, or both."""
     slots: int = Field(1, ge=1)
