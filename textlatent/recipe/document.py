@@ -136,6 +136,7 @@ def read_document(path: Path) -> Document:
         raise RecipeError([Fault((), path.name, f"{what}; start from one of `textlatent ls recipes`.")])
     document = Document()
     document.values = _fill(document, node, (), path.name)
+    document.places[()] = path.name  # what stands nowhere has no line
     return document
 
 
@@ -169,6 +170,7 @@ def override(document: Document, setting: str) -> None:
         below = inside[key] if isinstance(inside, list) else inside.get(key)
         if not isinstance(below, dict | list):
             below = inside[key] = [{}] if following == "0" else {}
+            document.places[keys] = place
         inside = below
 
 

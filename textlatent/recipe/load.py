@@ -11,7 +11,7 @@ from textlatent.recipe.document import Document, override, read_document
 from textlatent.recipe.dump import as_values
 from textlatent.recipe.fault import Fault, Keys, RecipeError
 from textlatent.recipe.schema import Recipe
-from textlatent.recipe.sentence import sentence_of
+from textlatent.recipe.sentence import sentences_of
 
 
 def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Iterable[str] = ()) -> Recipe:
@@ -48,11 +48,9 @@ def _check(document: Document) -> tuple[Recipe | None, list[Fault]]:
     try:
         recipe: Recipe | None = Recipe.model_validate(values)
     except ValidationError as error:
-        wrong: dict[Keys, str] = {
-            each["loc"]: sentence_of(each, document.written.get(each["loc"]))
-            for each in error.errors(include_url=False)
-        }
-        faults += [Fault(keys, document.place(keys), sentence) for keys, sentence in wrong.items()]
+        wrong = sentences_of(error, document.written)
+        told = {fault.keys for fault in faults}
+        faults += [Fault(keys, document.place(keys), wrong[keys]) for keys in wrong if keys not in told]
         recipe = _without(values, list(wrong))
     if recipe is not None:
         known = {".".join(map(str, fault.keys)) for fault in faults}

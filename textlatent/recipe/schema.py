@@ -39,10 +39,10 @@ class Data(Section):
     """What the files are; auto reads it from their names."""
     config: str | None = None
     """The configuration's name, for a hub corpus that has several."""
-    column: str = "text"
-    """The column that holds the sentence."""
-    label: str | None = None
-    """The column to keep as a label; none by default."""
+    column: str | int = "text"
+    """The column that holds the sentence; a position, from 0, where a csv or tsv file names none."""
+    label: str | int | None = None
+    """The column to keep as a label; null for none."""
     valid_fraction: float = Field(0.1, ge=0, lt=1)
     """Share of the sentences held out for validation, where one file is given."""
     test_fraction: float = Field(0.1, ge=0, lt=1)
@@ -79,6 +79,8 @@ class Tokenizer(Section):
     """The pieces: unigram and bpe lose no character, word keeps whitespace words (the Penn Treebank's way)."""
     vocabulary: int | None = Field(8000, ge=5)
     """How many pieces to train; null for every word of the training split (word only)."""
+    unknown: str | None = None
+    """How the token for unknown words is written; null is <unk>, or another name where the text has that word."""
     path: str | None = None
     """A ready tokenizer's folder or hub name; then none is trained."""
 
@@ -135,15 +137,19 @@ class Objective(Section):
     lam: float = Field(1.0, ge=0)
     """The distortion's weight."""
     schedule: Literal["constant", "linear", "cyclical"] = "constant"
-    """How beta comes to its value: at once, by a ramp, or by a ramp in every cycle."""
-    warmup_steps: int = Field(0, ge=0)
-    """Length of the ramp in optimiser steps (linear), or of one cycle's ramp (cyclical)."""
+    """How beta comes to its value: at once, by one rise, or by a rise in every cycle."""
+    schedule_steps: int | None = Field(None, ge=1)
+    """Optimiser steps the schedule lasts, all cycles together."""
+    beta_start: float | None = Field(None, ge=0)
+    """The first beta, of a schedule (null is 0) or of a target rate (null is 1)."""
     cycles: int = Field(4, ge=1)
-    """How many ramps a cyclical schedule has."""
+    """How many rises a cyclical schedule has."""
+    ramp: float = Field(0.5, gt=0, le=1)
+    """Share of a cycle spent rising."""
     target_rate: float | None = Field(None, gt=0)
     """The rate to train to, in nats per sentence; beta then follows from it."""
-    target_gain: float = Field(0.01, gt=0)
-    """How fast ln beta moves with the relative distance from the target rate, per step."""
+    target_gain: float = Field(0.02, gt=0)
+    """Largest change of ln beta in one step."""
     free_nats: float = Field(0.0, ge=0)
     """Nats below which the rate is not pressed further."""
     free_nats_on: Literal["dimension", "sentence", "batch_dimension", "batch"] = "dimension"
@@ -155,6 +161,8 @@ class Objective(Section):
             yield "target_rate", "finds beta itself, so objective.beta must be null; take one of the two out."
         if self.target_rate is not None and self.schedule != "constant":
             yield "target_rate", f"finds beta itself, so objective.schedule must be constant, got {self.schedule!r}."
+        if self.schedule != "constant" and self.schedule_steps is None:
+            yield "schedule_steps", f"must be the number of steps that a {self.schedule} schedule lasts."
 
 
 class Training(Section):

@@ -1,8 +1,10 @@
 """One wrong value as a sentence: what must hold, what came, what to do, and the nearest valid name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
+
+from pydantic import ValidationError
 
 from textlatent.recipe.fault import Keys
 from textlatent.recipe.schema import Recipe, Section
@@ -66,16 +68,34 @@ _MUST = {
     "model_type": "a section of its own keys",
     "finite_number": "a finite number",
 }
-_BOUNDS = {"greater_than_equal": ("ge", ">="), "greater_than": ("gt", ">"), "less_than": ("lt", "<")}
+_EITHER = {"str", "int"}
+_BOUNDS = {
+    "less_than_equal": ("le", "<="),
+    "greater_than_equal": ("ge", ">="),
+    "greater_than": ("gt", ">"),
+    "less_than": ("lt", "<"),
+}
 
 
-def sentence_of(error: Any, written: str | None) -> str:
-    """One of pydantic's errors as a sentence: what must hold, what came, what to do.
+def sentences_of(error: ValidationError, written: Mapping[Keys, str]) -> dict[Keys, str]:
+    """Each of pydantic's errors as a sentence: what must hold, what came, what to do.
 
     Args:
-        error: one of `ValidationError.errors()`.
-        written: how the value stands in the file, None where it comes from elsewhere.
+        error: what `Recipe.model_validate` raised.
+        written: how values stand in the file, where they come from one.
     """
+    sentences: dict[Keys, str] = {}
+    for each in error.errors(include_url=False):
+        if each["loc"][-1] in _EITHER:  # one error for each type that would do
+            keys = each["loc"][:-1]
+            sentences[keys] = f"must be text or a whole number, got {_came(each['input'])}."
+        else:
+            sentences[each["loc"]] = _sentence(each, written.get(each["loc"]))
+    return sentences
+
+
+def _sentence(error: Any, written: str | None) -> str:
+    """One of pydantic's errors as a sentence; `written` is how the value stands in the file, if it does."""
     kind, keys, value, context = error["type"], error["loc"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
         home = ".".join(map(str, keys[:-1])) or "a recipe"

@@ -1,0 +1,109 @@
+"""The sections: described, closed, immutable, and the very keyword arguments of what they configure."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from textlatent.corpus.batches import encode_split
+from textlatent.corpus.source import read_corpus
+from textlatent.corpus.tokenizer import train_tokenizer
+from textlatent.objective.objective import Objective as TorchObjective
+from textlatent.recipe.load import load_recipe
+from textlatent.recipe.schema import Data, Objective, Recipe, Section, Stage, Tokenizer
+
+
+def _sections(section: type[Section] = Recipe) -> Iterator[type[Section]]:
+    yield section
+    for field in section.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from _sections(field.annotation)
+
+
+SECTIONS = [*_sections(), Stage]
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.__name__)
+def test_every_field_has_one_line_that_describes_it(section: type[Section]) -> None:
+    for name, field in section.model_fields.items():
+        assert field.description, f"{section.__name__}.{name}"
+        assert "\n" not in field.description
+        assert field.description.endswith("."), f"{section.__name__}.{name}"
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.__name__)
+def test_an_unknown_key_is_an_error(section: type[Section]) -> None:
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        section.model_validate({"surely_not_a_key": 1})
+
+
+def _arguments(configured: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(configured).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+
+def _defaults(section: type[Section]) -> dict[str, Any]:
+    return {name: field.get_default() for name, field in section.model_fields.items()}
+
+
+def _only(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: values[name] for name in names}
+
+
+def test_data_is_what_read_corpus_takes_and_the_length_rule() -> None:
+    data = _defaults(Data)
+    assert _only(data, "too_long") == _only(_arguments(encode_split), "too_long")
+    assert "max_tokens" in inspect.signature(encode_split).parameters
+    del data["max_tokens"], data["too_long"]
+    assert data == _arguments(read_corpus)
+
+
+def test_tokenizer_is_what_train_tokenizer_takes_and_a_ready_one() -> None:
+    tokenizer = _defaults(Tokenizer)
+    assert tokenizer.pop("path") is None
+    arguments = _arguments(train_tokenizer)
+    del arguments["seed"]  # the recipe's
+    assert tokenizer == arguments
+
+
+def test_objective_is_what_the_objective_takes() -> None:
+    assert _defaults(Objective) == _arguments(TorchObjective)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"beta": 0.5, "lam": 2.0},
+        {"schedule": "linear", "schedule_steps": 10, "beta_start": 0.1},
+        {"schedule": "cyclical", "schedule_steps": 10, "cycles": 2, "ramp": 1.0},
+        {"target_rate": 8.0, "target_gain": 0.1, "beta_start": 0.5},
+        *({"free_nats": 0.25, "free_nats_on": on} for on in ("dimension", "sentence", "batch_dimension", "batch")),
+    ],
+)
+def test_what_the_objective_section_allows_the_objective_takes(values: dict[str, Any]) -> None:
+    section = load_recipe({"name": "x", "data": {"path": "y"}, "objective": values}).objective
+    assert TorchObjective(**section.model_dump()).lam == section.lam
+
+
+def test_a_stage_says_only_what_differs_from_the_objective() -> None:
+    recipe = load_recipe(
+        {
+            "name": "x",
+            "data": {"path": "y"},
+            "objective": {"beta": 0.5, "lam": 2.0},
+            "training": {"steps": 7},
+            "stages": [{"name": "a", "objective": {"beta": 0.0}}, {"name": "b", "steps": 3, "learn": ["prior"]}],
+        }
+    )
+    first, second = recipe.stages
+    assert recipe.stage_objective(first) == Objective(beta=0.0, lam=2.0)
+    assert recipe.stage_objective(second) == recipe.objective
+    assert [recipe.stage_steps(stage) for stage in recipe.stages] == [7, 3]
+
+
+def test_a_recipe_does_not_change() -> None:
+    recipe = load_recipe({"name": "x", "data": {"path": "y"}})
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.training.steps = 3  # type: ignore[misc]
