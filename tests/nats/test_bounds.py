@@ -1,4 +1,4 @@
-"""I(y; z) from posteriors: by hand, by the definition, by the slow jackknife, against a Gaussian channel's information."""
+"""I(y; z) from posteriors: by hand, by definition, by the slow jackknife, against a Gaussian channel."""
 
 import math
 
@@ -112,7 +112,7 @@ def test_the_error_is_the_spread_over_repeated_draws() -> None:
 
 
 def gaussian_channel(count: int, *, seed: int, gain: float) -> InformationBounds:
-    """z = gain * y + N(0, 1) for y ~ N(0, 1): I(y; z) = 1/2 ln(1 + gain^2)."""
+    """The channel z = gain * y + N(0, 1) for y ~ N(0, 1): I(y; z) = 1/2 ln(1 + gain^2)."""
     generator = torch.Generator().manual_seed(seed)
     y, noise = torch.randn(2, count, 1, generator=generator, dtype=torch.float64)
     return information_bounds(gain * y, torch.zeros_like(y), gain * y + noise)
@@ -184,7 +184,7 @@ def test_a_variance_of_zero_is_named() -> None:
 
 
 def test_near_neighbours_among_narrow_posteriors_keep_their_digits() -> None:
-    """A thousand pairs of nearly the same sentence at sigma 0.01, 64 dimensions: components other than the own count."""
+    """A thousand pairs of nearly the same sentence at sigma 0.01: components other than the own count."""
     mean, log_variance, z = draw(2000, 64, std=0.01)
     mean[1000:] = mean[:1000] + 1e-3 * mean[1000:]
     z = DiagonalGaussian(mean, log_variance).sample((z - z.mean(0)) / z.std(0))

@@ -116,7 +116,7 @@ def _log_densities(posterior: DiagonalGaussian, z: Tensor, chunk: int) -> Iterat
 
 
 def _leave_each_out(density: Float[Tensor, "C N"]) -> tuple[Float[Tensor, " C"], Float[Tensor, "C N"]]:
-    """ln of each row's sum, and what ln of the sum changes by when column k leaves it.
+    """The ln of each row's sum, and what ln of the sum changes by when column k leaves it.
 
     1 - w loses its digits only where w > 1/2, which at most one column of a row can be: that one is summed anew.
     """

@@ -1,0 +1,296 @@
+"""The ledger: what a model's nats are, each with its standard error, from one Scores record; and its rows for a table.
+
+    rate = information + mismatch        -ELBO = rate + distortion = IW-NLL + gap        IW-NLL = exact entropy + excess
+
+always at beta = lam = 1. The keys of `build_ledger` are ledger.json's, an interface.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from textlatent.diagnostics.likelihood import (
+    LADDER,
+    ImportanceRow,
+    bits_per_unit,
+    convergence,
+    importance_ladder,
+    perplexity,
+)
+from textlatent.diagnostics.usage import THRESHOLD, active_count, rate_per_dimension, variance_per_dimension
+from textlatent.nats.bounds import InformationBounds, information_bounds, jackknife_error
+from textlatent.nats.montecarlo import Estimate, mean_with_error
+from textlatent.scores import Scores
+
+Cell = dict[str, Any]
+"""One quantity: {"value", "se", ...}, or {"value": None, "why"}."""
+
+
+class LedgerRow(NamedTuple):
+    """One line of the printed ledger; `remark` says what it is made of, or why it has no value."""
+
+    name: str
+    value: float | None
+    se: float | None
+    unit: str
+    remark: str
+
+
+def build_ledger(
+    scores: Scores,
+    *,
+    ladder: Sequence[int] = LADDER,
+    exact_nll: Float[Tensor, " N"] | None = None,
+    exact_entropy: float | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The ledger of `scores` as a dict that JSON holds: nats per sentence where the key says nats.
+
+    Args:
+        scores: of one split under condition "own z"; what is blank there has no value here, and a reason.
+        ladder: the K of IW-NLL; the number of samples in `scores` is always the last.
+        exact_nll: -ln P(y) of the same sentences in the same order, nats, where the language is known.
+        exact_entropy: H(y) of that language, nats.
+        context: split, corpus, model, seed, versions: copied beside the numbers.
+
+    Raises:
+        ValueError: Scores of no sentences, exact_nll of another length or not finite, a context key that is a
+            quantity's, or a number in the scores that is not finite.
+    """
+    count = len(scores)
+    if count == 0:
+        raise ValueError("a ledger needs the Scores of at least one sentence, got none.")
+    if exact_nll is not None and not (exact_nll.shape == (count,) and bool(exact_nll.isfinite().all())):
+        raise ValueError(f"exact_nll must hold {count} finite numbers; give no sentence that the language excludes.")
+    scores = _in_float64(scores)
+    rate, distortion = _rate(scores), None if scores.log_p_dec is None else scores.distortion()
+    neg_elbo = None if rate is None or distortion is None else rate + distortion
+    weighted = all(x is not None for x in (scores.log_p_enc, scores.log_p_pri, scores.log_p_dec))
+    rungs = importance_ladder(scores.log_weights(), ladder=ladder) if weighted else []
+    nll = rungs[-1].nll if rungs else None
+    bounds, why_no_bounds = _bounds(scores)
+    ledger: dict[str, Any] = {
+        "rate_nats": _rate_cell(scores, rate),
+        "distortion_nats": _mean_cell(distortion, "the Scores hold no log_p_dec."),
+        "neg_elbo_nats": _mean_cell(neg_elbo, "it needs a rate and a distortion."),
+        "iw_nll_nats": _importance_cell(rungs),
+        "information_nats": _information_cell(bounds, why_no_bounds),
+        "mismatch_nats": _mismatch_cell(rate, bounds, why_no_bounds),
+        "gap_nats": _mean_cell(_difference(neg_elbo, nll), "it needs a -ELBO and an IW-NLL."),
+        "active_units": _active_cell(scores),
+        **_per_unit_cells(scores, rungs, neg_elbo),
+        **_exact_cells(nll, exact_nll, exact_entropy),
+        "sentences": count,
+        **{name: _total(getattr(scores, name)) for name in ("tokens", "words", "characters")},
+    }
+    if clash := sorted(ledger.keys() & (context or {}).keys()):
+        raise ValueError(f"context must not hold the ledger's own keys, got {', '.join(clash)}; rename them.")
+    return ledger | dict(context or {})
+
+
+def _in_float64(scores: Scores) -> Scores:
+    tensors = scores.detach().to_dict()
+    return Scores.from_dict({k: v.to(torch.float64) if v.is_floating_point() else v for k, v in tensors.items()})
+
+
+def _total(counts: Tensor | None) -> int | None:
+    return None if counts is None else int(counts.sum())
+
+
+def _difference(left: Tensor | None, right: Tensor | None) -> Tensor | None:
+    return None if left is None or right is None else left - right
+
+
+def _rate(scores: Scores) -> Tensor | None:
+    known = scores.kl is not None or (scores.log_p_enc is not None and scores.log_p_pri is not None)
+    return scores.rate() if known else None
+
+
+def _blank(why: str) -> Cell:
+    return {"value": None, "why": why}
+
+
+def _cell(estimate: Estimate, **more: Any) -> Cell:
+    """The estimate as a cell; an error that one sentence cannot have is None, since JSON has no NaN."""
+    if not math.isfinite(estimate.value):
+        raise ValueError(
+            f"the scores hold a number that is not finite: a mean over sentences came out {estimate.value}."
+        )
+    return {"value": estimate.value, "se": None if math.isnan(estimate.se) else estimate.se, **more}
+
+
+def _mean_cell(per_sentence: Tensor | None, why: str) -> Cell:
+    return _blank(why) if per_sentence is None else _cell(mean_with_error(per_sentence))
+
+
+def _rate_cell(scores: Scores, rate: Tensor | None) -> Cell:
+    if rate is None:
+        return _blank(
+            "the encoder has no density: the Scores hold neither kl nor log_p_enc and log_p_pri (THEORY T6d)."
+        )
+    columns = None if scores.kl is None else [_cell(column) for column in rate_per_dimension(scores.kl)]
+    return _cell(mean_with_error(rate), per_dimension=columns)
+
+
+def _importance_cell(rungs: list[ImportanceRow]) -> Cell:
+    if not rungs:
+        return _blank("it needs log_p_enc, log_p_pri and log_p_dec.")
+    steps = [_cell(r.estimate, samples=r.samples, ess=r.ess, ess_worst_decile=r.ess_worst_decile) for r in rungs]
+    verdict = convergence(rungs)
+    return steps[-1] | {
+        "ladder": steps,
+        "converged": verdict.converged,
+        "drop": None if verdict.drop is None else _cell(verdict.drop, tolerance=verdict.tolerance),
+        "message": verdict.message,
+    }
+
+
+def _bounds(scores: Scores) -> tuple[InformationBounds | None, str]:
+    mean, log_variance, z = scores.posterior_mean, scores.posterior_log_variance, scores.z
+    if mean is None or log_variance is None or z is None:
+        return None, "it needs z and the posteriors' means and variances."
+    if len(mean) < 3:
+        return None, f"it needs at least 3 sentences, got {len(mean)}."
+    return information_bounds(mean, log_variance, z[0]), ""
+
+
+def _information_cell(bounds: InformationBounds | None, why: str) -> Cell:
+    if bounds is None:
+        return _blank(why)
+    lower, upper = bounds.lower, bounds.upper
+    return _cell(lower, lower=lower.value, lower_se=lower.se, upper=upper.value, upper_se=upper.se, cap=bounds.cap)
+
+
+def _mismatch_cell(rate: Tensor | None, bounds: InformationBounds | None, why: str) -> Cell:
+    """The rate less the information, with the jackknife error of the difference: both rest on the same sentences."""
+    if rate is None or bounds is None:
+        return _blank(why or "it needs a rate.")
+    left_out = (rate.sum() - rate) / (bounds.count - 1)
+    most, least = (
+        Estimate(rate.mean().item() - bound.value, jackknife_error(left_out - without), bounds.count)
+        for bound, without in ((bounds.lower, bounds.lower_left_out), (bounds.upper, bounds.upper_left_out))
+    )
+    return _cell(most, lower=least.value, lower_se=least.se, upper=most.value, upper_se=most.se)
+
+
+def _active_cell(scores: Scores) -> Cell:
+    if scores.posterior_mean is None or scores.prior_log_variance is None:
+        return _blank("it needs the posteriors' means and a factorised Gaussian prior's variances.")
+    if len(scores) < 2:
+        return _blank("a variance over sentences needs at least 2 of them.")
+    variances = variance_per_dimension(scores.posterior_mean, prior_scale=(0.5 * scores.prior_log_variance).exp())
+    spectrum = sorted((v.value for v in variances), reverse=True)
+    return _cell(active_count(variances), threshold=THRESHOLD, of=len(variances), spectrum=spectrum)
+
+
+def _per_unit_cells(scores: Scores, rungs: list[ImportanceRow], neg_elbo: Tensor | None) -> dict[str, Cell]:
+    """Perplexities and bits of IW-NLL at the largest K, with -ELBO's beside them; EOS is one word, one character."""
+    cells = {}
+    for key, name, end, per_unit in (
+        ("perplexity_per_token", "tokens", 0, perplexity),  # tokens count EOS already
+        ("perplexity_per_word", "words", 1, perplexity),
+        ("bits_per_character", "characters", 1, bits_per_unit),
+    ):
+        count = getattr(scores, name)
+        if count is None or not rungs:
+            cells[key] = _blank(f"it needs {name} and an IW-NLL.")
+            continue
+        beside = None if neg_elbo is None else _cell(per_unit(neg_elbo, count + end))
+        nats = _cell(per_unit(rungs[-1].nll, count + end), of="iw_nll_nats", samples=rungs[-1].samples)
+        cells[key] = nats | {"neg_elbo": beside}
+    return cells
+
+
+def _exact_cells(nll: Tensor | None, exact_nll: Tensor | None, exact_entropy: float | None) -> dict[str, Cell]:
+    entropy = _blank("the language's law is not known; it is for the corpora this project makes.")
+    if exact_entropy is not None:
+        entropy = {"value": exact_entropy, "se": 0.0}
+    if exact_nll is not None:
+        exact_nll = exact_nll.to(torch.float64).to("cpu" if nll is None else nll.device)
+        entropy["these_sentences"] = _cell(mean_with_error(exact_nll))
+    excess = _mean_cell(_difference(nll, exact_nll), "it needs an IW-NLL and every sentence's exact -ln P(y).")
+    if excess["value"] is not None and exact_entropy:
+        excess["fraction"] = excess["value"] / exact_entropy
+    return {"exact_entropy_nats": entropy, "excess_nats": excess}
+
+
+_NAMES = (
+    ("rate_nats", "rate", "nats"),
+    ("information_nats", "information", "nats"),
+    ("mismatch_nats", "prior mismatch", "nats"),
+    ("distortion_nats", "distortion", "nats"),
+    ("neg_elbo_nats", "-ELBO", "nats"),
+    ("iw_nll_nats", "IW-NLL", "nats"),
+    ("gap_nats", "gap", "nats"),
+    ("exact_entropy_nats", "exact entropy", "nats"),
+    ("excess_nats", "excess", "nats"),
+    ("perplexity_per_token", "perplexity per token", ""),
+    ("perplexity_per_word", "perplexity per word", ""),
+    ("bits_per_character", "bits per character", "bits"),
+    ("active_units", "active units", "units"),
+)
+
+
+def ledger_rows(ledger: Mapping[str, Any]) -> list[LedgerRow]:
+    """The ledger's quantities in the order of the equation, nats per sentence where the unit is nats."""
+    rows = []
+    for key, name, unit in _NAMES:
+        cell = ledger[key]
+        if cell["value"] is None:
+            rows.append(LedgerRow(name, None, None, unit, cell["why"]))
+            continue
+        if key == "iw_nll_nats":
+            *lower, _ = cell["ladder"]
+            rows += [LedgerRow(f"{name}, K = {c['samples']}", c["value"], c["se"], unit, _weights(c)) for c in lower]
+            name = f"{name}, K = {cell['samples']}"
+        rows.append(LedgerRow(name, cell["value"], cell["se"], unit, _remark(key, cell)))
+    return rows
+
+
+def _remark(key: str, cell: Cell) -> str:
+    match key:
+        case "rate_nats":
+            columns = cell["per_dimension"]
+            return "= information + mismatch" + (f"; {_sorted([c['value'] for c in columns])}" if columns else "")
+        case "information_nats":
+            return f"{_interval(cell)}; cap ln N = {cell['cap']:.2f}"
+        case "mismatch_nats":
+            return f"= rate - information, {_interval(cell)}"
+        case "neg_elbo_nats":
+            return "= rate + distortion"
+        case "iw_nll_nats":
+            return f"{_weights(cell)}; {cell['message']}"
+        case "gap_nats":
+            return "= -ELBO - IW-NLL"
+        case "excess_nats":
+            share = f", {cell['fraction']:.2%} of the entropy" if "fraction" in cell else ""
+            return f"= IW-NLL - exact -ln P(y){share}"
+        case "exact_entropy_nats" if "these_sentences" in cell:
+            return f"of the language; these sentences {_plain(cell['these_sentences'])}"
+        case "active_units":
+            return f"of {cell['of']}, variance above {cell['threshold']:g}; {_sorted(cell['spectrum'])}"
+        case "perplexity_per_token" | "perplexity_per_word" | "bits_per_character":
+            return f"of IW-NLL, K = {cell['samples']}" + (
+                f"; of -ELBO {_plain(cell['neg_elbo'])}" if cell["neg_elbo"] else ""
+            )
+    return ""
+
+
+def _sorted(values: Sequence[float]) -> str:
+    return "by dimension " + " ".join(f"{value:.2f}" for value in sorted(values, reverse=True))
+
+
+def _interval(cell: Cell) -> str:
+    return f"between {cell['lower']:.2f} +- {cell['lower_se']:.2f} and {cell['upper']:.2f} +- {cell['upper_se']:.2f}"
+
+
+def _weights(cell: Cell) -> str:
+    return f"effective {cell['ess']:.1f} of {cell['samples']}, worst decile {cell['ess_worst_decile']:.1f}"
+
+
+def _plain(cell: Cell) -> str:
+    return f"{cell['value']:.2f}" + ("" if cell["se"] is None else f" +- {cell['se']:.2f}")
