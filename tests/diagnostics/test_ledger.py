@@ -175,12 +175,14 @@ def test_two_sentences_by_hand() -> None:
 
 def test_active_units_are_counted_in_the_priors_own_scale() -> None:
     scores, _ = LinearGaussian(gain=(3.0, 1.0, 0.0)).scores(500, 1)
-    wide = replace(scores, prior_log_variance=torch.tensor([0.0, 2 * math.log(100.0), 0.0], dtype=torch.float64))
+    wide = replace(scores, prior_log_variance=torch.tensor([1.0, 9.0, 0.0], dtype=torch.float64))
     assert build_ledger(scores)["active_units"]["value"] == 2
     cell = build_ledger(wide)["active_units"]
     assert (cell["value"], cell["of"], cell["threshold"]) == (1, 3, 0.01)
-    assert cell["spectrum"][0] == pytest.approx(0.9, abs=0.2)
-    assert cell["spectrum"] == sorted(cell["spectrum"], reverse=True)
+    assert scores.posterior_mean is not None
+    assert wide.prior_log_variance is not None
+    expected = scores.posterior_mean.var(0) / wide.prior_log_variance.exp()
+    assert cell["spectrum"] == pytest.approx(expected.sort(descending=True).values.tolist())
 
 
 def test_float32_scores_are_summed_in_float64() -> None:

@@ -20,6 +20,7 @@ def test_two_sentences_by_hand() -> None:
     mean = torch.tensor([[0.0, 1.0, 0.0], [2.0, 1.0, 6.0]])
     scale = torch.tensor([1.0, 3.0, 2.0])
     assert [v.value for v in variance_per_dimension(mean, prior_scale=scale)] == [2.0, 0.0, 4.5]
+    assert variance_per_dimension(mean)[0].se == pytest.approx(math.sqrt((1 + 4) / 2))  # m_4 = 1, s^4 = 4, N = 2
     assert variance_spectrum(mean, scale).tolist() == [4.5, 2.0, 0.0]
     assert variance_spectrum(mean).tolist() == [18.0, 2.0, 0.0]
     assert active_units(mean, prior_scale=scale).tolist() == [True, False, True]
