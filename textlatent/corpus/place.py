@@ -6,7 +6,9 @@ from pathlib import Path
 
 from datasets import Dataset, DatasetDict, load_dataset
 
-from textlatent.corpus.rows import FORMATS, Tally, file_format, nearest, quiet, table_rows, to_dataset
+from textlatent.corpus.lines import Tally, nearest
+from textlatent.corpus.rows import FORMATS, file_format
+from textlatent.corpus.table import first_line, quiet, table_rows, to_dataset
 
 NAMES = {"train": ("train", "training"), "valid": ("valid", "validation", "dev", "val"), "test": ("test",)}
 
@@ -22,7 +24,7 @@ def require_file(path: Path, what: str) -> None:
     if path.is_dir():
         raise ValueError(f"{what} {path} is a folder; name one of its files: {_listing(path)}.")
     parent = path.parent
-    while not parent.exists():
+    while not parent.is_dir():
         parent = parent.parent
     names = [entry.name for entry in parent.iterdir()]
     wanted = path.relative_to(parent).parts[0]
@@ -56,7 +58,7 @@ def find_files(path: Path | None, given: dict[str, Path], format: str) -> dict[s
     if not path.is_dir():
         require_file(path, "data.path")
         return {"train": path}
-    found = {split: file for split, names in NAMES.items() if (file := _in_folder(path, names, format)) is not None}
+    found = {split: match for split, names in NAMES.items() if (match := _in_folder(path, names, format)) is not None}
     if "train" not in found:
         raise ValueError(
             f"{path}: no training file such as train.txt or train.jsonl in it; there are: {_listing(path)}."
@@ -65,20 +67,24 @@ def find_files(path: Path | None, given: dict[str, Path], format: str) -> dict[s
 
 
 def _in_folder(folder: Path, names: Sequence[str], format: str) -> Path | None:
-    """The one file in the folder that bears one of the names and has a known format."""
-    matches = []
-    for entry in sorted(folder.iterdir()):
-        if entry.is_file() and entry.name.split(".")[0].lower() in names:
-            try:
-                kind = file_format(entry)
-            except ValueError:
-                kind = format  # an unknown ending, taken where the format is named
-            if format in ("auto", kind) and kind != "auto":
-                matches.append(entry)
+    """The one file in the folder that bears one of the names and has the format, or any known one."""
+    matches = [
+        entry
+        for entry in sorted(folder.iterdir())
+        if entry.is_file() and entry.name.split(".")[0].lower() in names and _is_format(entry, format)
+    ]
     if len(matches) > 1:
         which = ", ".join(match.name for match in matches)
         raise ValueError(f"{folder}: {which} could each be the {names[0]} split; name the files: data.{names[0]}: ...")
     return matches[0] if matches else None
+
+
+def _is_format(path: Path, format: str) -> bool:
+    try:
+        found = file_format(path)
+    except ValueError:
+        return format != "auto"  # an unknown ending is taken where the format is named
+    return format in ("auto", found)
 
 
 def is_hub_name(path: str, format: str) -> bool:
@@ -103,22 +109,17 @@ def read_hub(
         with quiet():
             loaded = load_dataset(name, config)
     except Exception as fault:  # hub, network and builder faults share no class
-        first = (str(fault).strip() or type(fault).__name__).splitlines()[0]
         raise ValueError(
-            f"data.path {name!r} is no file here, and as a hub dataset it could not be loaded: {first} "
-            f"Check the name, data.config and the network."
+            f"data.path {name!r} is no file here, and as a hub dataset it could not be loaded ({first_line(fault)}); "
+            f"check the name, data.config and the network."
         ) from fault
-    if not isinstance(loaded, DatasetDict):
-        loaded = DatasetDict({"train": loaded})
-    tables, tallies = {}, {}
-    for split, names in NAMES.items():
-        key = next((key for key in names if key in loaded), None)
-        if key is None:
-            continue
-        tallies[split] = Tally(f"{name}[{key}]", on_bad_row)
-        mark = None if label is None else str(label)
-        rows = table_rows(loaded[key], tallies[split], column=str(column), label=mark)
-        tables[split] = to_dataset(rows, tallies[split], labelled=label is not None)
-    if "train" not in tables:
+    found = {split: next((key for key in names if key in loaded), None) for split, names in NAMES.items()}
+    if not isinstance(loaded, DatasetDict) or found["train"] is None:
         raise ValueError(f"data.path {name!r}: the hub dataset has no training split; it has: {', '.join(loaded)}.")
+    tallies = {split: Tally(f"{name}[{key}]", on_bad_row) for split, key in found.items() if key is not None}
+    mark = None if label is None else str(label)
+    tables = {
+        split: to_dataset(table_rows(loaded[found[split]], tally, str(column), mark), tally, labelled=label is not None)
+        for split, tally in tallies.items()
+    }
     return tables, tallies
