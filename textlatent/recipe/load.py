@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,23 @@ from textlatent.recipe.schema import Recipe
 from textlatent.recipe.sentence import sentences_of
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What can be said of a recipe: itself where there is one, and everything that is wrong.
+
+    Attributes:
+        recipe: the recipe; where values are wrong, with the defaults in their stead; None where even that is none.
+        faults: what is wrong, in the order of the file.
+        document: where each value stands.
+        source: what the recipe was read from, for a message.
+    """
+
+    recipe: Recipe | None
+    faults: list[Fault]
+    document: Document
+    source: str
+
+
 def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Iterable[str] = ()) -> Recipe:
     """The typed recipe, with `overrides` such as "training.steps=500" put over it.
 
@@ -24,6 +42,18 @@ def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Iter
     Raises:
         RecipeError: anything is wrong; its message lists every fault, with path, place and nearest valid name.
     """
+    checked = check_recipe(recipe, overrides)
+    if checked.recipe is None or checked.faults:
+        raise RecipeError(checked.faults, source=checked.source)
+    return checked.recipe
+
+
+def check_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Iterable[str] = ()) -> Checked:
+    """As `load_recipe`, for those who look for more faults before they raise them.
+
+    Raises:
+        RecipeError: there is no file, or it is not YAML.
+    """
     if isinstance(recipe, Recipe):
         document, source = Document(values=as_values(recipe)), "the recipe"
     elif isinstance(recipe, Mapping):
@@ -33,9 +63,7 @@ def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Iter
     for setting in overrides:
         override(document, setting)
     loaded, faults = _check(document)
-    if loaded is None or faults:
-        raise RecipeError(faults, source=source)
-    return loaded
+    return Checked(loaded, faults, document, source)
 
 
 def _check(document: Document) -> tuple[Recipe | None, list[Fault]]:

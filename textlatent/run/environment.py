@@ -12,7 +12,7 @@ PACKAGES = ("torch", "transformers", "datasets", "accelerate", "sentencepiece", 
 
 
 def versions() -> dict[str, str]:
-    """textlatent's version, Python's and those of the packages that numbers depend on; nothing is imported."""
+    """The version of textlatent, Python's and those of the packages that numbers depend on; nothing is imported."""
     found = {"textlatent": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -1,0 +1,16 @@
+"""The corpus a recipe names, without torch."""
+
+from textlatent.corpus.source import Corpus, read_corpus
+from textlatent.recipe.schema import Data
+from textlatent.run.recipes import locate
+
+
+def build_corpus(data: Data) -> Corpus:
+    """The three splits a recipe names; a path below data/ that is not here is looked up in the data that come along.
+
+    Raises:
+        ValueError: what is wrong with the files, with file:line.
+    """
+    arguments = data.model_dump(exclude={"max_tokens", "too_long"})
+    path = arguments.pop("path")
+    return read_corpus(None if path is None else locate(path), **arguments)

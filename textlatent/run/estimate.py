@@ -1,0 +1,116 @@
+"""What a recipe will cost, by arithmetic alone: parameters, memory, minutes. No torch here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from textlatent.recipe.schema import SMALL, Decoder, Encoder, Recipe
+
+# Measured with textlatent's own loop on a 2-core x86-64 machine with AVX-512 (hidden 128 to 512, 2048 to 8192 tokens).
+FLOPS_PER_CORE = {"fp32": 3.5e10, "bf16": 3.5e10}
+_PROCESS = 0.8 * 2**30  # what importing torch, transformers and datasets takes
+_SPARE_POSITIONS = 8  # run/build.py gives a backbone from scratch a few more positions than it needs
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a transformer that decide its parameters: H, layers, heads, inner width, positions."""
+
+    hidden: int
+    layers: int
+    heads: int
+    inner: int
+    positions: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a recipe will cost.
+
+    Attributes:
+        encoder: parameters of P_enc(z|y).
+        prior: parameters of P_pri(z).
+        decoder: parameters of P_dec(y|z).
+        memory: bytes of the training process on one device, within a factor of about 1.5.
+        flops: floating-point operations of the whole training.
+        minutes: of training on this many cores at FLOPS_PER_CORE, within a factor of about 2.
+    """
+
+    encoder: int
+    prior: int
+    decoder: int
+    memory: float
+    flops: float
+    minutes: float
+
+    @property
+    def parameters(self) -> int:
+        """All parameters."""
+        return self.encoder + self.prior + self.decoder
+
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "bert": {"hidden": 768, "layers": 12, "heads": 12, "inner": 3072},
+    "gpt2": {"hidden": 768, "layers": 12, "heads": 12, "inner": None},
+}
+_NAMES = {
+    "hidden": ("hidden_size", "n_embd"),
+    "layers": ("num_hidden_layers", "n_layer"),
+    "heads": ("num_attention_heads", "n_head"),
+    "inner": ("intermediate_size", "n_inner"),
+    "positions": ("max_position_embeddings", "n_positions"),
+}
+_SIZES = {name: size for size, names in _NAMES.items() for name in names}
+
+
+def shape_of(section: Encoder | Decoder, positions: int) -> Shape | None:
+    """The sizes of a backbone from scratch that needs `positions`; None for a family or a path not known here."""
+    if section.backbone not in _DEFAULTS:
+        return None
+    settings = SMALL if section.config is None else section.config
+    sizes = _DEFAULTS[section.backbone] | {"positions": positions + _SPARE_POSITIONS}
+    sizes |= {_SIZES[name]: value for name, value in settings.items() if name in _SIZES and isinstance(value, int)}
+    sizes["inner"] = sizes["inner"] or 4 * sizes["hidden"]
+    return Shape(**sizes)
+
+
+def _layer(shape: Shape) -> int:
+    """Parameters of one transformer layer: attention, two-layer network, two normalisations."""
+    h, inner = shape.hidden, shape.inner
+    return 4 * (h * h + h) + (2 * h * inner + inner + h) + 4 * h
+
+
+def estimate(recipe: Recipe, *, vocabulary: int, cores: int) -> Estimate | None:
+    """The cost of a recipe; None where a backbone's sizes are not known here (a dry run measures them).
+
+    Args:
+        recipe: the recipe.
+        vocabulary: the tokenizer's size.
+        cores: processor cores to train on.
+    """
+    model, longest = recipe.model, recipe.data.max_tokens
+    slots = 0 if model.decoder.inject == "add" else model.decoder.slots
+    enc, dec = shape_of(model.encoder, longest), shape_of(model.decoder, longest + slots)
+    if enc is None or dec is None:
+        return None
+    size = model.latent_size
+    maps = slots * dec.hidden * (size + 1) + (size * dec.hidden if model.decoder.inject != "prefix" else 0)
+    encoder = (vocabulary + enc.positions + 2 + 2) * enc.hidden + enc.layers * _layer(enc)
+    encoder += 2 * size * (enc.hidden + 1)
+    decoder = (vocabulary + dec.positions + 2) * dec.hidden + dec.layers * _layer(dec) + maps
+    prior = 2 * size if model.prior == "learned" else 0
+
+    tokens = recipe.training.tokens_per_step
+    per_token = 6.0 * (enc.layers * _layer(enc) + dec.layers * _layer(dec) + vocabulary * dec.hidden)
+    per_token += 12.0 * longest * (enc.layers * enc.hidden + dec.layers * dec.hidden) / 2
+    flops = per_token * tokens * sum(recipe.stage_steps(stage) for stage in recipe.stages)
+    speed = FLOPS_PER_CORE[recipe.training.precision] * cores
+    memory = _PROCESS + 16.0 * (encoder + prior + decoder)  # weights, gradients, AdamW's two moments, 4 bytes each
+    memory += _activations(enc, dec, vocabulary, tokens / recipe.training.accumulation, recipe.training.precision)
+    return Estimate(encoder, prior, decoder, memory, flops, flops / speed / 60)
+
+
+def _activations(enc: Shape, dec: Shape, vocabulary: int, tokens: float, precision: str) -> float:
+    """Bytes kept for the backward pass of `tokens` tokens: about 17 numbers of width H a layer, and the word head."""
+    width = 4 if precision == "fp32" else 2
+    layers = sum(shape.layers * (9 * shape.hidden + 2 * shape.inner) for shape in (enc, dec))
+    return tokens * (layers * width + 3 * vocabulary * width)
