@@ -79,7 +79,7 @@ def encode_split(
         dataset: columns text and, where there are, label (integer) and row (line of the file).
         tokenizer: any transformers tokenizer with an EOS.
         max_tokens: the longest sentence taken, EOS counted.
-        too_long: error, skip (leave the sentence out) or truncate (cut it to max_tokens, EOS included), each counted in notes.
+        too_long: error, skip (leave it out) or truncate (cut it to max_tokens, EOS included), both counted in notes.
         name: the split's name, for messages.
         path: the file it came from, for messages.
 

@@ -1,7 +1,7 @@
 """One file -> a dataset of rows (text, row, label), each fault named by file:line.
 
 `datasets` reads every one of these formats, but names no line for a broken byte, loads `{"text": 3}` without a word,
-keeps a BOM as text and takes the csv sentence "NA" for a missing value. So lines are read here and put into a `Dataset`;
+keeps a BOM as text and takes the csv sentence "NA" for a missing value. So lines are read here and become a `Dataset`;
 parquet files and hub datasets are read by `datasets` itself.
 """
 

@@ -21,8 +21,8 @@ class SentenceTokenizer(SentencePieceBackend):
     """A sentencepiece model as a transformers tokenizer: pad 0, bos 1, eos 2, unk 3.
 
     unigram and bpe are lossless (bytes stand in for rare characters). word takes a sentence as its whitespace words,
-    each one token, so that neighbouring unknown words stay as many tokens. Text is never read as a special token. Called
-    like any transformers tokenizer it appends EOS; `encode_sentences` does not.
+    each one token, so that neighbouring unknown words stay as many tokens. Text is never read as a special token.
+    Called like any transformers tokenizer it appends EOS; `encode_sentences` does not.
 
     Attributes:
         algorithm: unigram, bpe or word.
@@ -63,7 +63,7 @@ class SentenceTokenizer(SentencePieceBackend):
         rows = [_body(row, eos=EOS, drop={PAD, BOS}) for row in ids]
         if self.algorithm != "word":
             return self.sp_model.decode(rows)
-        return [self.convert_tokens_to_string([self.sp_model.id_to_piece(i) for i in row]) for row in rows]
+        return [self.convert_tokens_to_string(self.convert_ids_to_tokens(row)) for row in rows]
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
         """The text of these pieces."""

@@ -94,8 +94,8 @@ def special_pieces(texts: list[str], unknown: str | None) -> dict[str, str]:
         return special
     if unknown.split() != [unknown] or not free(unknown) or unknown in [special[k] for k in ("pad", "bos", "eos")]:
         raise ValueError(
-            f"tokenizer.unknown must be one word that the text does not hold, got {unknown!r}; choose another, or leave "
-            f"it out: {special['unk']} is free."
+            f"tokenizer.unknown must be one word that the text does not hold, got {unknown!r}; choose another, or "
+            f"leave it out: {special['unk']} is free."
         )
     return special | {"unk": unknown}
 
@@ -140,12 +140,12 @@ def _fault(message: str, options: dict[str, Any]) -> str:
     asked, type = options["vocab_size"], options["model_type"]
     if found := re.search(r"Please set it to a value <= (\d+)", message):
         return (
-            f"tokenizer.vocabulary {asked} is too large for this text, in which {type} finds at most {found[1]} tokens; "
-            f"set tokenizer.vocabulary: {found[1]} or less, or give more text."
+            f"tokenizer.vocabulary {asked} is too large for this text, in which {type} finds at most {found[1]} "
+            f"tokens; set tokenizer.vocabulary: {found[1]} or less, or give more text."
         )
     if found := re.search(r"required_chars\. \d+ vs (\d+)", message):
         return (
             f"tokenizer.vocabulary {asked} is too small for this text: its characters, the 256 bytes and the special "
-            f"tokens alone are {found[1]}; set tokenizer.vocabulary: {int(found[1]) + 1} or more."
+            f"tokens alone are {found[1]}; set tokenizer.vocabulary: {found[1]} or more."
         )
     return f"sentencepiece could not train a {type} tokenizer of {asked} tokens on {type} text: {message}"
