@@ -42,8 +42,8 @@ class Batch(TypedDict):
 def plan_epoch(lengths: Int[Tensor, " N"], *, tokens_per_step: int, seed: int, epoch: int) -> list[Int[Tensor, " n"]]:
     """The optimiser steps of one epoch: positions in the split, each once; a function of the arguments alone.
 
-    All sentences are shuffled and cut into windows of about 64 steps; each window is sorted by length (ties
-    as shuffled) and cut into steps; the steps of all windows are shuffled. Padding is then below 5 % on real text, except
+    All sentences are shuffled and cut into windows of about 64 steps; each window is sorted by length (ties as
+    shuffled) and cut into steps; the steps of all windows are shuffled. Padding is then below 5 % on real text, except
     where an epoch has fewer than some thirty steps.
 
     Args:

@@ -146,7 +146,7 @@ def decode_sentences(tokenizer: Tokenizer, ids: Iterable[Sequence[int]]) -> list
         return tokenizer.decode_sentences(ids)
     drop = {tokenizer.pad_token_id, tokenizer.bos_token_id}
     rows = [_body(row, eos=tokenizer.eos_token_id, drop=drop) for row in ids]
-    return [tokenizer.decode(row, skip_special_tokens=True) for row in rows]
+    return [str(tokenizer.decode(row, skip_special_tokens=True)) for row in rows]
 
 
 def first_lossy(tokenizer: Tokenizer, sentences: Sequence[str]) -> int | None:
