@@ -67,7 +67,7 @@ class Scores:
         return 0
 
     def rate(self) -> Float[Tensor, " B"]:
-        """ln P_enc / P_pri expected under P_enc, nats per sentence: the closed form where there is one (THEORY T1)."""
+        """Ln P_enc / P_pri expected under P_enc, nats per sentence: the closed form where there is one (THEORY T1)."""
         if self.kl is not None:
             return self.kl.sum(-1)
         return (self._need("log_p_enc") - self._need("log_p_pri")).mean(0)
@@ -77,11 +77,11 @@ class Scores:
         return -self._need("log_p_dec").mean(0)
 
     def neg_elbo(self) -> Float[Tensor, " B"]:
-        """rate + distortion, nats per sentence, always at beta = lam = 1 (THEORY T1, T2)."""
+        """Rate + distortion, nats per sentence, always at beta = lam = 1 (THEORY T1, T2)."""
         return self.rate() + self.distortion()
 
     def log_weights(self) -> Float[Tensor, "S B"]:
-        """ln P_pri + ln P_dec - ln P_enc of every sample, nats (THEORY T3)."""
+        """Ln P_pri + ln P_dec - ln P_enc of every sample, nats (THEORY T3)."""
         return log_importance_weights(self._need("log_p_enc"), self._need("log_p_pri"), self._need("log_p_dec"))
 
     def _need(self, name: str) -> Tensor:
@@ -144,7 +144,7 @@ class Scores:
 
     def save(self, path: str | Path, *, about: dict | None = None) -> None:
         """Write a safetensors file; `about` (anything JSON holds) travels in its header."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.to_dict().items()}
+        tensors = {name: tensor.detach().cpu().clone() for name, tensor in self.to_dict().items()}
         save_file(tensors, str(path), metadata={"about": json.dumps(about or {})})
 
     @classmethod

@@ -1,0 +1,1 @@
+"""P_dec(y|z): from z to distributions over sentences."""

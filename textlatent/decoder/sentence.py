@@ -1,0 +1,235 @@
+"""A causal transformer that is given z: as slots before the sentence, added to every position, or both."""
+
+from typing import Any, ClassVar
+
+import torch
+from huggingface_hub.dataclasses import strict
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from textlatent.decoder.head import token_log_prob
+
+INJECTIONS = ("prefix", "add", "both")
+
+
+@strict
+class SentenceDecoderConfig(PreTrainedConfig):
+    """A causal transformer and the way z enters it.
+
+    Attributes:
+        backbone: configuration of any causal language model of transformers.
+        latent_size: D.
+        inject: "prefix" (slots before BOS), "add" (to every token's embedding) or "both".
+        slots: how many prefix slots z becomes.
+        max_tokens: longest sentence generated, EOS included.
+    """
+
+    model_type = "textlatent_sentence_decoder"
+    sub_configs: ClassVar[dict[str, Any]] = {"backbone": AutoConfig}
+
+    backbone: dict | PreTrainedConfig | None = None
+    latent_size: int = 32
+    inject: str = "both"
+    slots: int = 1
+    max_tokens: int = 64
+    tie_word_embeddings: bool = True
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Make the backbone's dict a configuration and take its special tokens."""
+        if isinstance(self.backbone, dict):
+            values = dict(self.backbone)
+            self.backbone = AutoConfig.for_model(values.pop("model_type", "gpt2"), **values)
+        elif self.backbone is None:
+            self.backbone = AutoConfig.for_model("gpt2")
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            kwargs.setdefault(name, getattr(self.backbone, name, None))
+        self.tie_word_embeddings = bool(getattr(self.backbone, "tie_word_embeddings", False))
+        super().__post_init__(**kwargs)
+
+    def validate_injection(self) -> None:
+        """Refuse an unknown way in, or a prefix of no slots."""
+        if self.inject not in INJECTIONS:
+            raise ValueError(f"inject must be one of {', '.join(INJECTIONS)}, got {self.inject!r}.")
+        if self.inject != "add" and self.slots < 1:
+            raise ValueError(f"slots must be >= 1 to inject z as a prefix, got {self.slots}; use inject: add.")
+
+    def get_text_config(self, *_: Any, **__: Any) -> PreTrainedConfig:
+        """The backbone's configuration: caches are shaped by its layers."""
+        assert isinstance(self.backbone, PreTrainedConfig)
+        return self.backbone
+
+    @property
+    def prefix(self) -> int:
+        """The number of slots before BOS."""
+        return 0 if self.inject == "add" else self.slots
+
+
+class SentenceDecoder(PreTrainedModel, GenerationMixin):
+    """P_dec(y|z) = prod_t P(y_t | y_<t, z) by a causal transformer; `generate(latents=z)` is transformers' own."""
+
+    config_class = SentenceDecoderConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    supports_gradient_checkpointing = True
+
+    def __init__(self, config: SentenceDecoderConfig) -> None:
+        super().__init__(config)
+        assert isinstance(config.backbone, PreTrainedConfig)
+        self.backbone = AutoModelForCausalLM.from_config(config.backbone)
+        hidden_size = config.backbone.hidden_size
+        # The one place where z enters: another way in is another map here and a term in `_embed`.
+        self.to_slots = nn.Linear(config.latent_size, config.prefix * hidden_size) if config.prefix else None
+        self.to_every = nn.Linear(config.latent_size, hidden_size) if config.inject != "prefix" else None
+        self._plain_head: bool | None = None
+        self.post_init()
+        self.generation_config.max_length = None
+        self.generation_config.max_new_tokens = config.max_tokens
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Z's maps start at a size at which z can be heard: unit variance in, token-embedding variance out."""
+        if module in (self.to_slots, self.to_every):
+            init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
+            init.zeros_(module.bias)
+        else:
+            super()._init_weights(module)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The backbone's token embeddings."""
+        return self.backbone.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The backbone's output layer."""
+        return self.backbone.get_output_embeddings()
+
+    def _embed(self, input_ids: Int[Tensor, "B T"], latents: Float[Tensor, "B D"], *, prefix: bool) -> Tensor:
+        """The transformer's input: slots (if this is the beginning), then tokens, z added: [B, P + T, H]."""
+        embeds = self.get_input_embeddings()(input_ids)
+        if self.to_every is not None:
+            embeds = embeds + self.to_every(latents)[:, None]
+        if self.to_slots is not None and prefix:
+            slots = self.to_slots(latents).view(latents.shape[0], self.config.prefix, -1)
+            embeds = torch.cat([slots.to(embeds.dtype), embeds], 1)
+        return embeds
+
+    def log_prob_token(
+        self, tokens: Int[Tensor, "B T"], latents: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T"]:
+        """Ln P_dec(y_t | y_<t, z), nats, 0 where mask is False.
+
+        Padding stands at the end, where a causal transformer cannot see it, so no attention mask is needed.
+        """
+        bos = tokens.new_full((tokens.shape[0], 1), self.config.bos_token_id)
+        embeds = self._embed(torch.cat([bos, tokens[:, :-1]], 1), latents, prefix=True)
+        if self._plain_head is None:
+            self._plain_head = self._probe_head()
+        if self._plain_head:
+            hidden = self.backbone.base_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+            head = self.get_output_embeddings()
+            scored = hidden[:, self.config.prefix :][mask]  # [N, H]: padding never meets the vocabulary
+            log_prob = token_log_prob(scored, head.weight, getattr(head, "bias", None), tokens[mask])
+        else:
+            logits = self.backbone(inputs_embeds=embeds, use_cache=False).logits[:, self.config.prefix :][mask]
+            log_prob = -nn.functional.cross_entropy(logits.float(), tokens[mask], reduction="none")
+        return log_prob.new_zeros(mask.shape).masked_scatter(mask, log_prob)
+
+    @torch.no_grad()
+    def _probe_head(self) -> bool:
+        """Whether the backbone's logits are its output layer's, neither scaled nor capped nor cut afterwards."""
+        head = self.get_output_embeddings()
+        if not isinstance(head, nn.Linear):
+            return False
+        seen: list[Tensor] = []
+        hook = head.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+        training = self.backbone.training
+        self.backbone.eval()
+        try:
+            bos = torch.full((1, 2), self.config.bos_token_id, device=self.device)
+            logits = self.backbone(input_ids=bos, use_cache=False).logits
+        finally:
+            hook.remove()
+            self.backbone.train(training)
+        return len(seen) == 1 and torch.equal(seen[0], logits)
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "B T"],
+        latents: Float[Tensor, "B D"],
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Logits [B, T, V] of the next token after each of input_ids, for `generate`."""
+        start = past_key_values is None or past_key_values.get_seq_length() == 0
+        embeds = self._embed(input_ids, latents, prefix=bool(start))
+        output = self.backbone(
+            inputs_embeds=embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        logits = output.logits[:, self.config.prefix :] if start else output.logits
+        return CausalLMOutputWithPast(logits=logits, past_key_values=output.past_key_values)
+
+    def _prepare_cache_for_generation(
+        self, generation_config: Any, model_kwargs: dict, mode: Any, batch_size: int, max_cache_length: int
+    ) -> bool:
+        """As transformers' own, with room for the slots in a cache of fixed size."""
+        return super()._prepare_cache_for_generation(
+            generation_config, model_kwargs, mode, batch_size, max_cache_length + self.config.prefix
+        )
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: Tensor | None = None,
+        latents: Tensor | None = None,
+        use_cache: bool | None = None,
+        **_: Any,
+    ) -> dict[str, Any]:
+        """The inputs of one generation step; a mask over tokens becomes one over slots and tokens."""
+        if latents is None:
+            raise ValueError("generate needs latents=z, one row per sentence; draw z from the prior to sample freely.")
+        positions = None
+        if attention_mask is not None:
+            if bool(attention_mask.all()):
+                attention_mask = None
+            else:
+                slots = attention_mask.new_ones((attention_mask.shape[0], self.config.prefix))
+                attention_mask = torch.cat([slots, attention_mask], 1)
+                positions = (attention_mask.long().cumsum(1) - 1).clamp(min=0)
+        if next_sequence_length is not None:
+            input_ids = input_ids[:, -next_sequence_length:]
+        if positions is not None:
+            start = past_key_values is None or past_key_values.get_seq_length() == 0
+            positions = positions if start else positions[:, -input_ids.shape[1] :]
+        return {
+            "input_ids": input_ids.contiguous(),
+            "latents": latents,
+            "attention_mask": attention_mask,
+            "position_ids": positions,
+            "past_key_values": past_key_values,
+            "use_cache": use_cache,
+        }
+
+    @torch.no_grad()
+    def rescale(self, mean: Float[Tensor, " D"], std: Float[Tensor, " D"]) -> None:
+        """Take z' = (z - mean) / std instead of z: W z + b = (W std) z' + (W mean + b) (THEORY T5)."""
+        for each in (self.to_slots, self.to_every):
+            if each is not None:
+                each.bias.add_(each.weight @ mean)
+                each.weight.mul_(std)

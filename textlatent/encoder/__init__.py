@@ -1,0 +1,1 @@
+"""P_enc(z|y): from sentences to distributions over z."""

@@ -1,0 +1,149 @@
+"""What every instance does: sentences to Scores, sentences to z, z to sentences; it owns and saves its tokenizer."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from textlatent.corpus.tokenizer import decode_sentences, encode_sentences, load_tokenizer
+from textlatent.nats.gaussian import DiagonalGaussian
+from textlatent.scores import Scores
+
+Batch = dict[str, Tensor]
+
+
+class Autoencoder(PreTrainedModel):
+    """A rate-distortion autoencoder of sentences (THEORY T1). Abstract: an instance says how y meets z in `forward`."""
+
+    base_model_prefix = ""
+    main_input_name = "tokens"
+    tokenizer: PreTrainedTokenizerBase | None = None
+    encoder: nn.Module
+    prior: nn.Module
+    decoder: Any
+
+    @abstractmethod
+    def forward(
+        self,
+        tokens: Int[Tensor, "B T"],
+        lengths: Int[Tensor, " B"],
+        index: Int[Tensor, " B"],
+        *,
+        words: Int[Tensor, " B"] | None = None,
+        characters: Int[Tensor, " B"] | None = None,
+        label: Int[Tensor, " B"] | None = None,
+        seed: int = 0,
+        epoch: int = 0,
+        samples: int = 1,
+        first_sample: int = 0,
+        keep_latents: bool = False,
+        keep_tokens: bool = False,
+    ) -> Scores:
+        """What the model says of a batch, nats per sentence.
+
+        Args:
+            tokens: w_1 .. w_n EOS, then padding.
+            lengths: n + 1.
+            index: each sentence's identifier; with seed, epoch and the sample's number it fixes the noise.
+            words: per sentence, carried into the record.
+            characters: per sentence, carried into the record.
+            label: per sentence, carried into the record.
+            seed: of the noise.
+            epoch: of the noise; 0 in evaluation.
+            samples: S, draws of z per sentence.
+            first_sample: the number of the first draw, when many are made in chunks.
+            keep_latents: also z and the parameters of posterior and prior.
+            keep_tokens: also log_p_dec_token of the first draw.
+        """
+
+    @abstractmethod
+    def posterior(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
+        """P_enc(z|y) of each sentence of a batch."""
+
+    def loss(self, **batch: Any) -> Float[Tensor, ""]:
+        """The mean -ELBO of a batch, nats per sentence: for people with their own loop."""
+        return self(**batch).neg_elbo().mean()
+
+    def generate(self, latents: Float[Tensor, "B D"], **kwargs: Any) -> Any:
+        """Token ids written from z by transformers' `generate` (sampling, beams, caches: its keyword arguments)."""
+        return self.decoder.generate(latents=latents.to(self.device, self.dtype), **kwargs)
+
+    @torch.no_grad()
+    def encode(self, sentences: Sequence[str], *, batch_size: int = 64) -> DiagonalGaussian:
+        """P_enc(z|y) of each sentence, mean and log-variance [N, D] on the CPU."""
+        self.eval()
+        parts = [self.posterior(batch["tokens"], batch["lengths"]) for batch in self._batches(sentences, batch_size)]
+        mean = torch.cat([part.mean.cpu() for part in parts])
+        return DiagonalGaussian(mean, torch.cat([part.log_variance.cpu() for part in parts]))
+
+    @torch.no_grad()
+    def decode(self, z: Float[Tensor, "N D"], *, batch_size: int = 64, **kwargs: Any) -> list[str]:
+        """A sentence for each latent: greedy unless told otherwise (`do_sample=True`, `num_beams=5`, ...)."""
+        self.eval()
+        texts: list[str] = []
+        for part in z.split(batch_size):
+            texts += decode_sentences(self._need_tokenizer(), self.generate(part, **kwargs).tolist())
+        return texts
+
+    @torch.no_grad()
+    def score(self, sentences: Sequence[str], *, samples: int = 1, seed: int = 0, batch_size: int = 64) -> Scores:
+        """Scores of sentences, nats each: `.neg_elbo()`, or log-mean-exp of `.log_weights()` for many samples."""
+        self.eval()
+        batches = self._batches(sentences, batch_size)
+        parts = [self(**batch, seed=seed, samples=samples, keep_latents=True).to("cpu") for batch in batches]
+        return Scores.concatenate(parts)
+
+    def _batches(self, sentences: Sequence[str], batch_size: int) -> Iterator[Batch]:
+        """Sentences as batches on the model's device, in order; EOS appended, padded on the right."""
+        if isinstance(sentences, str):
+            raise ValueError(f"pass a list of sentences, got one string; did you mean [{sentences!r}]?")
+        if not sentences:
+            raise ValueError("pass at least one sentence, got none.")
+        tokenizer = self._need_tokenizer()
+        ids = encode_sentences(tokenizer, list(sentences))
+        longest = self.config.decoder.max_tokens
+        for row, (text, sentence) in enumerate(zip(sentences, ids, strict=True)):
+            if len(sentence) + 1 > longest:
+                raise ValueError(
+                    f"sentence {row} has {len(sentence) + 1} tokens with EOS, the model was built for {longest}: "
+                    f"{text[:60]!r}. Shorten it, or train with a larger data.max_tokens."
+                )
+        for start in range(0, len(ids), batch_size):
+            part = [[*sentence, tokenizer.eos_token_id] for sentence in ids[start : start + batch_size]]
+            texts = sentences[start : start + batch_size]
+            width = max(map(len, part))
+            rows = [row + [tokenizer.pad_token_id] * (width - len(row)) for row in part]
+            batch = {
+                "tokens": torch.tensor(rows),
+                "lengths": torch.tensor([len(row) for row in part]),
+                "index": torch.arange(start, start + len(part)),
+                "words": torch.tensor([len(text.split()) for text in texts]),
+                "characters": torch.tensor([len(text) for text in texts]),
+            }
+            yield {name: tensor.to(self.device) for name, tensor in batch.items()}
+
+    def _need_tokenizer(self) -> PreTrainedTokenizerBase:
+        if self.tokenizer is None:
+            raise ValueError("this model has no tokenizer; set model.tokenizer, or load it with from_pretrained.")
+        return self.tokenizer
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
+        """As transformers' own, with the tokenizer beside the weights."""
+        saved = super().save_pretrained(save_directory, *args, **kwargs)
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(save_directory)
+        return saved
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Self:
+        """As transformers' own, with the tokenizer that was saved beside the weights."""
+        model = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        folder = Path(pretrained_model_name_or_path)
+        if not folder.is_dir() or (folder / "tokenizer_config.json").exists():
+            (model[0] if isinstance(model, tuple) else model).tokenizer = load_tokenizer(pretrained_model_name_or_path)
+        return model

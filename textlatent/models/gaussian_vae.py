@@ -1,0 +1,155 @@
+"""The sentence VAE: Gaussian encoder x Gaussian prior x sentence decoder x pathwise gradient."""
+
+from typing import Any, ClassVar
+
+import torch
+from huggingface_hub.dataclasses import strict
+from jaxtyping import Int
+from torch import Tensor
+from transformers import AutoConfig, PreTrainedConfig
+
+from textlatent.decoder.sentence import SentenceDecoder, SentenceDecoderConfig
+from textlatent.encoder.gaussian import GaussianEncoder
+from textlatent.gradient.pathwise import reparameterise
+from textlatent.models.autoencoder import Autoencoder
+from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension
+from textlatent.nats.noise import LATENT, normal
+from textlatent.prior.gaussian import LearnedGaussian, StandardNormal
+from textlatent.scores import Scores
+
+PRIORS = {"standard": StandardNormal, "learned": LearnedGaussian}
+
+
+@strict
+class SentenceVAEConfig(PreTrainedConfig):
+    """The parts of a sentence VAE.
+
+    Attributes:
+        encoder: configuration of any transformers encoder.
+        decoder: a SentenceDecoderConfig: any causal transformer, and how z enters it.
+        latent_size: D.
+        prior: "standard" or "learned" (THEORY T5).
+        pooling: "mean", "max", "first" or "last": tokens' vectors to one.
+        log_variance_bias: the log-variance the posterior starts from.
+    """
+
+    model_type = "textlatent_gaussian_vae"
+    sub_configs: ClassVar[dict[str, Any]] = {"encoder": AutoConfig, "decoder": SentenceDecoderConfig}
+
+    encoder: dict | PreTrainedConfig | None = None
+    decoder: dict | PreTrainedConfig | None = None
+    latent_size: int = 32
+    prior: str = "standard"
+    pooling: str = "mean"
+    log_variance_bias: float | int = 0.0
+    initializer_range: float = 0.02
+    tie_word_embeddings: bool = False
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Make dicts configurations."""
+        if not isinstance(self.encoder, PreTrainedConfig):
+            values = dict(self.encoder or {})
+            self.encoder = AutoConfig.for_model(values.pop("model_type", "bert"), **values)
+        if not isinstance(self.decoder, PreTrainedConfig):
+            values = {"latent_size": self.latent_size, **(self.decoder or {})}
+            values.pop("model_type", None)
+            self.decoder = SentenceDecoderConfig(**values)
+        super().__post_init__(**kwargs)
+
+    def validate_parts(self) -> None:
+        """Refuse an unknown prior, and a decoder built for another latent."""
+        if self.prior not in PRIORS:
+            raise ValueError(f"prior must be one of {', '.join(PRIORS)}, got {self.prior!r}.")
+        if self.decoder.latent_size != self.latent_size:
+            raise ValueError(f"the decoder expects {self.decoder.latent_size} dimensions of z, got {self.latent_size}.")
+
+
+class SentenceVAE(Autoencoder):
+    """N(mu(y), sigma(y)^2) x N(0, I) x prod_t P(y_t | y_<t, z), z = mu + sigma eps (THEORY T1, T2, T4, T5)."""
+
+    config_class = SentenceVAEConfig
+
+    def __init__(self, config: SentenceVAEConfig) -> None:
+        super().__init__(config)
+        self.encoder = GaussianEncoder(
+            config.encoder,
+            latent_size=config.latent_size,
+            pooling=config.pooling,
+            log_variance_bias=config.log_variance_bias,
+        )
+        self.prior = PRIORS[config.prior](config.latent_size)
+        self.decoder = SentenceDecoder(config.decoder)
+        self.post_init()
+
+    def posterior(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
+        """P_enc(z|y) of each sentence of a batch."""
+        return self.encoder(tokens, torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None])
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "B T"],
+        lengths: Int[Tensor, " B"],
+        index: Int[Tensor, " B"],
+        *,
+        words: Int[Tensor, " B"] | None = None,
+        characters: Int[Tensor, " B"] | None = None,
+        label: Int[Tensor, " B"] | None = None,
+        seed: int = 0,
+        epoch: int = 0,
+        samples: int = 1,
+        first_sample: int = 0,
+        keep_latents: bool = False,
+        keep_tokens: bool = False,
+    ) -> Scores:
+        """What the VAE says of a batch, nats per sentence; arguments as in `Autoencoder.forward`."""
+        mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]  # [B, T]
+        enc: DiagonalGaussian = self.encoder(tokens, mask)
+        pri: DiagonalGaussian = self.prior()
+        size = self.config.latent_size
+        noise = normal(
+            index, seed=seed, epoch=epoch, shape=(size,), stream=LATENT, samples=samples, first_sample=first_sample
+        ).to(enc.mean.dtype)
+        z = reparameterise(enc, noise)  # [S, B, D]
+
+        dec = self.decoder.log_prob_token(tokens.repeat(samples, 1), z.flatten(0, 1), mask.repeat(samples, 1))
+        dec = dec.view(samples, *tokens.shape)  # [S, B, T]
+        exact = DiagonalGaussian(enc.mean.double(), enc.log_variance.double())
+        return Scores(
+            log_p_enc=exact.log_prob(z.double()),
+            log_p_pri=DiagonalGaussian(pri.mean.double(), pri.log_variance.double()).log_prob(z.double()),
+            log_p_dec=dec.sum(-1, dtype=torch.float64),
+            kl=kl_per_dimension(exact, DiagonalGaussian(pri.mean.double(), pri.log_variance.double())),
+            z=z[:1] if keep_latents else None,
+            posterior_mean=enc.mean if keep_latents else None,
+            posterior_log_variance=enc.log_variance if keep_latents else None,
+            prior_mean=pri.mean if keep_latents else None,
+            prior_log_variance=pri.log_variance if keep_latents else None,
+            log_p_dec_token=dec[0] if keep_tokens else None,
+            tokens=lengths,
+            words=words,
+            characters=characters,
+            index=index,
+            label=label,
+        )
+
+    @torch.no_grad()
+    def standardise(self) -> "SentenceVAE":
+        """A model with a standard normal prior that gives the same nats and logits (THEORY T5).
+
+        z' = (z - mu_p) / sigma_p: the encoder's affine head and the decoder's maps of z take the change up, so that
+        rate, distortion, importance weights and every logit are unchanged.
+
+        Raises:
+            ValueError: the prior is standard already.
+        """
+        if self.config.prior != "learned":
+            raise ValueError("the prior is N(0, I) already; only prior: learned can be standardised.")
+        prior: DiagonalGaussian = self.prior()
+        config = SentenceVAEConfig.from_dict({**self.config.to_dict(), "prior": "standard"})
+        other = SentenceVAE(config)
+        state = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("prior.")}
+        other.load_state_dict(state, strict=False)
+        other.encoder.rescale(prior)
+        other.decoder.rescale(prior.mean, prior.std)
+        other.tokenizer = self.tokenizer
+        return other.to(self.device, self.dtype).train(self.training)

@@ -1,0 +1,1 @@
+"""Rate, distortion and their weights: what a stage of training minimises."""

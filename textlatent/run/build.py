@@ -1,0 +1,122 @@
+"""A recipe made into things: corpus, tokenizer, encoded splits, model, stages."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from textlatent.corpus.batches import EncodedSplit, encode_split
+from textlatent.corpus.source import Corpus, read_corpus
+from textlatent.corpus.tokenizer import load_tokenizer, train_tokenizer
+from textlatent.models import SentenceVAE, SentenceVAEConfig
+from textlatent.models.backbone import backbone_config, is_path, take_weights
+from textlatent.objective.objective import Objective
+from textlatent.recipe.schema import SMALL, Data, Decoder, Encoder, Recipe
+from textlatent.run.recipes import locate
+from textlatent.training.options import Stage, TrainingOptions
+
+Note = Callable[[str], None]
+SPLITS = ("train", "valid", "test")
+
+
+def build_corpus(data: Data) -> Corpus:
+    """The three splits a recipe names."""
+    arguments = data.model_dump(exclude={"max_tokens", "too_long"})
+    for name in ("path", "train", "valid", "test"):
+        if arguments[name] is not None:
+            arguments[name] = locate(arguments[name])
+    return read_corpus(arguments.pop("path"), **arguments)
+
+
+def build_tokenizer(recipe: Recipe, corpus: Corpus) -> Any:
+    """The tokenizer a recipe names, trained on the training split alone unless a ready one is named."""
+    section = recipe.tokenizer
+    if section.path is not None:
+        return load_tokenizer(section.path)
+    return train_tokenizer(
+        corpus.train["text"],
+        type=section.type,
+        vocabulary=section.vocabulary,
+        unknown=section.unknown,
+        seed=recipe.seed,
+    )
+
+
+def build_split(name: str, corpus: Corpus, tokenizer: Any, data: Data) -> EncodedSplit:
+    """One split as tokens, under the recipe's policy for long sentences."""
+    return encode_split(
+        getattr(corpus, name),
+        tokenizer,
+        max_tokens=data.max_tokens,
+        too_long=data.too_long,
+        name=name,
+        path=corpus.files[name],
+    )
+
+
+def build_stages(recipe: Recipe) -> list[Stage]:
+    """The recipe's stages, each with an objective of its own."""
+    return [
+        Stage(
+            name=stage.name,
+            steps=recipe.stage_steps(stage),
+            objective=Objective(**recipe.stage_objective(stage).model_dump()),
+            learn=tuple(stage.learn),
+            reset=tuple(stage.reset),
+        )
+        for stage in recipe.stages
+    ]
+
+
+def build_options(recipe: Recipe) -> TrainingOptions:
+    """The numbers of the loop."""
+    return TrainingOptions(**recipe.training.model_dump())
+
+
+def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: None) -> SentenceVAE:
+    """The model a recipe describes, its weights decided by the recipe's seed, pretrained ones taken where named."""
+    model, longest = recipe.model, recipe.data.max_tokens
+    slots = 0 if model.decoder.inject == "add" else model.decoder.slots
+    encoder = _backbone(model.encoder, tokenizer, positions=longest, where="model.encoder")
+    decoder = _backbone(model.decoder, tokenizer, positions=longest + slots, where="model.decoder")
+    torch.manual_seed(recipe.seed)
+    vae = SentenceVAE(
+        SentenceVAEConfig(
+            encoder=encoder,
+            decoder={
+                "backbone": decoder,
+                "inject": model.decoder.inject,
+                "slots": model.decoder.slots,
+                "max_tokens": longest,
+            },
+            latent_size=model.latent_size,
+            prior=model.prior,
+            pooling=model.encoder.pooling,
+            log_variance_bias=model.encoder.log_variance_bias,
+        )
+    )
+    vae.tokenizer = tokenizer
+    for section, part in ((model.encoder, vae.encoder), (model.decoder, vae.decoder)):
+        if is_path(section.backbone):
+            note(take_weights(part.backbone, section.backbone, same_tokens=recipe.tokenizer.path == section.backbone))
+    return vae
+
+
+def _backbone(section: Encoder | Decoder, tokenizer: Any, *, positions: int, where: str) -> Any:
+    settings = section.config
+    if settings is None:
+        settings = {} if is_path(section.backbone) else SMALL
+    return backbone_config(section.backbone, settings, tokenizer=tokenizer, positions=positions, where=where)
+
+
+def corpus_card(corpus: Corpus) -> dict[str, Any]:
+    """What identifies a corpus: for corpus.json, and for refusing a run whose corpus has changed."""
+    return {
+        "path": corpus.source,
+        "sha256": corpus.sha256,
+        "sentences": {name: len(getattr(corpus, name)) for name in SPLITS},
+        "labels": list(corpus.label_names),
+        "notes": corpus.notes,
+        "files": {name: str(Path(file)) for name, file in corpus.files.items()},
+    }

@@ -1,0 +1,120 @@
+"""evaluate: a run and some sentences -> the ledger, each number with its standard error."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from textlatent.corpus.batches import EncodedSplit, encode_split
+from textlatent.corpus.source import dataset_of, read_sentences
+from textlatent.corpus.toy import language_of
+from textlatent.diagnostics.ledger import build_ledger
+from textlatent.run.environment import versions
+from textlatent.run.folder import Run
+from textlatent.run.recipes import locate
+from textlatent.training.evaluate import evaluate as evaluate_split
+
+
+def evaluate(
+    run: Run | str | Path,
+    *,
+    split: str | None = None,
+    text: str | Path | None = None,
+    samples: int | None = None,
+    sentences: int | None = None,
+    checkpoint: str = "final",
+    precision: str | None = None,
+    accelerator: Any | None = None,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """The ledger of a run on a split or a text file; written to ledger.json and scores.safetensors beside it.
+
+    Args:
+        run: a Run or its folder.
+        split: train, valid or test; the recipe's evaluation.split if not given.
+        text: a file of sentences instead of a split; its ledger is ledger-NAME.json.
+        samples: importance samples K per sentence; the recipe's if not given.
+        sentences: how many sentences, drawn by the recipe's seed; the recipe's if not given.
+        checkpoint: "final", "best" or "step-N".
+        precision: "fp32" or "bf16"; the recipe's if not given.
+        accelerator: shares the work among its processes.
+        progress: called with {"event": "progress", "done", "total"} and at the end {"event": "ledger", "ledger"}.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    section = run.recipe.evaluation
+    name = str(text) if text is not None else split or section.split
+    encoded = text_split(run, Path(text)) if text is not None else run.split(name)
+    positions = choose(len(encoded), sentences or (None if text is not None else section.sentences), run.recipe.seed)
+    model = run.model_at(checkpoint)
+    device = accelerator.device if accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    count = samples or section.samples
+    scores = evaluate_split(
+        model.to(device),
+        encoded,
+        positions=positions,
+        accelerator=accelerator,
+        samples=count,
+        seed=run.recipe.seed,
+        tokens_per_batch=section.tokens_per_batch,
+        precision=precision or section.precision,
+        pad_id=run.tokenizer.pad_token_id,
+        progress=progress,
+    )
+    context = {
+        "split": name,
+        "corpus": {"path": run.corpus.source, "sha256": run.corpus.sha256},
+        "model": {"run": str(run.folder), "checkpoint": checkpoint, "type": model.config.model_type},
+        "seed": run.recipe.seed,
+        "versions": versions(),
+        "notes": encoded.notes,
+    }
+    exact_nll, exact_entropy = _exact(run, encoded, positions) if text is None else (None, None)
+    ledger = build_ledger(
+        scores, ladder=section.ladder, exact_nll=exact_nll, exact_entropy=exact_entropy, context=context
+    )
+    if accelerator is None or accelerator.is_main_process:
+        suffix = "" if text is None and name == section.split else f"-{Path(name).stem}"
+        scores.save(run.folder / f"scores{suffix}.safetensors", about=context)
+        (run.folder / f"ledger{suffix}.json").write_text(json.dumps(ledger, indent=1))
+        if progress is not None:
+            progress({"event": "ledger", "ledger": ledger})
+    return ledger
+
+
+def choose(count: int, wanted: int | None, seed: int) -> Tensor:
+    """Positions of `wanted` of `count` sentences, drawn by the seed, in the split's order; all where none are named."""
+    if wanted is None or wanted >= count:
+        return torch.arange(count)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randperm(count, generator=generator)[:wanted].sort().values
+
+
+def text_split(run: Run, path: Path) -> EncodedSplit:
+    """A file of sentences as a split, under the run's policies."""
+    data = run.recipe.data
+    column = data.column if path.suffix not in ("", ".txt", ".text") else "text"
+    texts, _, notes = read_sentences(path, column=column, on_bad_row=data.on_bad_row)
+    encoded = encode_split(
+        dataset_of(texts),
+        run.tokenizer,
+        max_tokens=data.max_tokens,
+        too_long=data.too_long,
+        name=path.name,
+        path=str(path),
+    )
+    encoded.notes.extend(notes)
+    return encoded
+
+
+def _exact(run: Run, split: EncodedSplit, positions: Tensor) -> tuple[Tensor | None, float | None]:
+    """-ln P(y) of each sentence and H(y), nats, where the corpus was drawn from a language that is known."""
+    data = run.recipe.data
+    source = data.path or data.train
+    language = language_of(locate(str(source))) if source else None
+    if language is None:
+        return None, None
+    exact = [-language.log_probability(text) for text in split.texts(positions)]
+    return torch.tensor(exact, dtype=torch.float64), language.entropy()

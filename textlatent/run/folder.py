@@ -1,0 +1,123 @@
+"""A run's folder, and what can be had from it: recipe, corpus, tokenizer, model, ledger."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_model
+
+from textlatent.corpus.batches import EncodedSplit
+from textlatent.corpus.source import Corpus
+from textlatent.models import SentenceVAE
+from textlatent.recipe.load import load_recipe
+from textlatent.recipe.schema import Recipe
+from textlatent.run import build
+from textlatent.scores import Scores
+from textlatent.training.checkpoint import Checkpoints, fault
+
+
+class Run:
+    """runs/NAME: recipe.yaml, corpus.json, metrics.jsonl, checkpoints/, best/, final/, ledger.json, ...
+
+    Args:
+        folder: the run's folder.
+
+    Raises:
+        ValueError: there is no run in that folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "recipe.yaml").is_file():
+            raise ValueError(f"{self.folder} is not a run's folder: it has no recipe.yaml. Runs are made by `train`.")
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe the run was made from."""
+        return load_recipe(self.folder / "recipe.yaml")
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The corpus, read again; refused if it is no longer the one the run began with."""
+        corpus = build.build_corpus(self.recipe.data)
+        self.check_corpus(corpus)
+        return corpus
+
+    def check_corpus(self, corpus: Corpus) -> None:
+        """Refuse a corpus that differs from the one the run began with.
+
+        Raises:
+            ValueError: sentences, labels or splits have changed.
+        """
+        path = self.folder / "corpus.json"
+        if not path.exists():
+            return
+        began = json.loads(path.read_text())
+        if began["sha256"] != corpus.sha256:
+            now = build.corpus_card(corpus)["sentences"]
+            raise ValueError(
+                f"the corpus {corpus.source} has changed since the run {self.folder} began: sha256 "
+                f"{began['sha256'][:12]} then ({began['sentences']}), {corpus.sha256[:12]} now ({now}). Restore it, or "
+                "give the recipe another name and begin a new run."
+            )
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The run's tokenizer."""
+        return build.load_tokenizer(self.folder / "tokenizer")
+
+    def split(self, name: str) -> EncodedSplit:
+        """One split as tokens."""
+        return build.build_split(name, self.corpus, self.tokenizer, self.recipe.data)
+
+    def model_at(self, checkpoint: str = "best") -> SentenceVAE:
+        """The model in evaluation mode: "best", "final" or "step-N".
+
+        Raises:
+            ValueError: there is none of that name, or it is damaged; the message lists those there are.
+        """
+        checkpoints = Checkpoints(self.folder / "checkpoints")
+        named = [name for name in ("best", "final") if (self.folder / name / "config.json").exists()]
+        known = named + [f"step-{step}" for step in checkpoints.steps()]
+        if checkpoint not in known:
+            raise ValueError(
+                f"{self.folder} has no checkpoint {checkpoint!r}; it has "
+                f"{', '.join(known) or 'none yet: train it first'}."
+            )
+        if checkpoint in named:
+            folder = self.folder / checkpoint
+            if (reason := fault(folder)) is not None:
+                raise ValueError(f"{folder} is damaged: {reason}; use --checkpoint {known[-1]}, or train again.")
+            return SentenceVAE.from_pretrained(folder).eval()
+        model = build.build_model(self.recipe, self.tokenizer)
+        load_model(model, str(self.folder / "checkpoints" / checkpoint / "model.safetensors"))
+        return model.eval()
+
+    @cached_property
+    def model(self) -> SentenceVAE:
+        """The finished model (final/), else the best so far."""
+        return self.model_at("final" if (self.folder / "final" / "config.json").exists() else "best")
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """ledger.json: the last evaluation.
+
+        Raises:
+            ValueError: there has been none.
+        """
+        path = self.folder / "ledger.json"
+        if not path.exists():
+            raise ValueError(f"{self.folder} has no ledger yet; run `textlatent evaluate {self.folder}`.")
+        return json.loads(path.read_text())
+
+    @property
+    def scores(self) -> Scores:
+        """scores.safetensors: the Scores behind the ledger."""
+        return Scores.load(self.folder / "scores.safetensors")[0]
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """metrics.jsonl: what happened, event by event."""
+        lines = (self.folder / "metrics.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]

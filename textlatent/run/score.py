@@ -1,0 +1,80 @@
+"""score: nats for every sentence of a file, as CSV or JSONL."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from textlatent.nats.montecarlo import effective_sample_size, log_mean_exp
+from textlatent.run.evaluate import text_split
+from textlatent.run.folder import Run
+from textlatent.training.evaluate import evaluate as evaluate_split
+
+COLUMNS = ("sentence", "tokens", "rate_nats", "distortion_nats", "neg_elbo_nats", "iw_nll_nats", "ess")
+
+
+def score(
+    run: Run | str | Path,
+    file: str | Path,
+    output: str | Path | None = None,
+    *,
+    samples: int | None = None,
+    checkpoint: str = "final",
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> list[dict[str, Any]]:
+    """One row per sentence, in the file's order: rate, distortion, -ELBO and IW-NLL, nats, and the weights' ESS.
+
+    Args:
+        run: a Run or its folder.
+        file: sentences, one a line, or a file with a column as in the recipe.
+        output: NAME.csv or NAME.jsonl to write as well.
+        samples: importance samples K per sentence; the recipe's if not given.
+        checkpoint: "final", "best" or "step-N".
+        progress: called with {"event": "progress", "done", "total"}.
+
+    Raises:
+        ValueError: an ending other than .csv or .jsonl, or a fault in the file.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if output is not None and Path(output).suffix not in (".csv", ".jsonl"):
+        raise ValueError(f"the output must end in .csv or .jsonl, got {output}.")
+    encoded = text_split(run, Path(file))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    scores = evaluate_split(
+        run.model_at(checkpoint).to(device),
+        encoded,
+        samples=samples or run.recipe.evaluation.samples,
+        seed=run.recipe.seed,
+        tokens_per_batch=run.recipe.evaluation.tokens_per_batch,
+        pad_id=run.tokenizer.pad_token_id,
+        keep_latents=False,
+        progress=progress,
+    )
+    weights = scores.log_weights()
+    columns = (
+        encoded.texts(torch.arange(len(encoded))),
+        encoded.lengths.tolist(),
+        scores.rate().tolist(),
+        scores.distortion().tolist(),
+        scores.neg_elbo().tolist(),
+        (-log_mean_exp(weights)).tolist(),
+        effective_sample_size(weights).tolist(),
+    )
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+    if output is not None:
+        write_rows(rows, Path(output))
+    return rows
+
+
+def write_rows(rows: list[dict[str, Any]], output: Path) -> None:
+    """Write the rows as CSV or JSONL, by the file's ending."""
+    with output.open("w", encoding="utf-8", newline="") as file:
+        if output.suffix == ".jsonl":
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        else:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)

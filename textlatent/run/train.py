@@ -1,0 +1,175 @@
+"""train: a recipe -> a run with its model, its ledger and its Scores."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from textlatent.models import SentenceVAE
+from textlatent.models.backbone import quiet
+from textlatent.nats.noise import PRIOR_DRAW, normal
+from textlatent.recipe.dump import differing_keys, dump_recipe
+from textlatent.recipe.load import load_recipe
+from textlatent.recipe.schema import Recipe
+from textlatent.run import build
+from textlatent.run.card import write_card
+from textlatent.run.evaluate import evaluate
+from textlatent.run.folder import Run
+from textlatent.run.recipes import find_recipe
+from textlatent.training.checkpoint import Checkpoints, write_folder
+from textlatent.training.launch import launch
+from textlatent.training.loop import Trainer
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+def train(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    *,
+    overrides: Iterable[str] = (),
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    start: str | Path | None = None,
+) -> Run:
+    """The trained run: resumed where its folder holds a checkpoint, evaluated at the end.
+
+    Args:
+        recipe: a YAML file, the name of one that comes along, the values themselves, or a Recipe.
+        overrides: "training.steps=500", ...
+        out: the folder that holds runs; the recipe's `out` if not given.
+        progress: called with every event (a dict with "event": note, log, validate, sample, progress, ledger).
+        start: another run's folder (or any saved SentenceVAE) whose weights to begin with.
+
+    Raises:
+        ValueError: a fault in the recipe, the corpus or the folder; the message says what to do.
+        TrainingStopped: SIGTERM came; a checkpoint was written and the same call goes on from it.
+    """
+    quiet()
+    path = find_recipe(recipe) if isinstance(recipe, (str, Path)) else recipe
+    loaded = load_recipe(path, overrides)
+    tell = progress or (lambda event: None)
+    folder = Path(out or loaded.out) / loaded.name
+    accelerator = launch(trackers=loaded.training.trackers, folder=folder)
+    note = _noter(accelerator, tell)
+    with accelerator.main_process_first():
+        run, pieces = _prepare(loaded, folder, accelerator.is_main_process, note)
+    model = build.build_model(loaded, pieces["tokenizer"], note=note)
+    if start is not None and not Checkpoints(folder / "checkpoints").steps():
+        _start_from(model, start, note)
+    if loaded.training.trackers:
+        accelerator.init_trackers("textlatent", config={"recipe": dump_recipe(loaded)})
+    trainer = Trainer(
+        model,
+        train=pieces["train"],
+        valid=pieces["valid"],
+        stages=build.build_stages(loaded),
+        options=build.build_options(loaded),
+        folder=folder,
+        seed=loaded.seed,
+        accelerator=accelerator,
+        progress=tell,
+        sampler=_sampler(pieces["valid"].texts(list(range(min(3, len(pieces["valid"]))))), loaded.seed),
+        pad_id=pieces["tokenizer"].pad_token_id,
+    )
+    torch.use_deterministic_algorithms(loaded.training.deterministic)
+    position = trainer.fit()
+    if position.stopped_early:
+        note(f"stopped early at step {position.step}: {position.without_better} validations without a better one.")
+    _finish(run, model, accelerator, position.best_step, note)
+    ledger = evaluate(run, checkpoint="final", progress=tell, accelerator=accelerator)
+    if accelerator.is_main_process:
+        write_card(run, ledger)
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+    return run
+
+
+def _noter(accelerator: Any, tell: Progress) -> Callable[[str], None]:
+    def note(text: str) -> None:
+        if accelerator.is_main_process:
+            tell({"event": "note", "text": text})
+
+    return note
+
+
+def _prepare(recipe: Recipe, folder: Path, main: bool, note: Callable[[str], None]) -> tuple[Run, dict[str, Any]]:
+    """The folder made or found again, and corpus, tokenizer and splits in it; the main process comes first."""
+    if (folder / "recipe.yaml").exists():
+        different = differing_keys(load_recipe(folder / "recipe.yaml"), recipe)
+        if main and different:
+            raise ValueError(
+                f"{folder} holds a run of another recipe: {', '.join(different)} differ. Give this recipe another "
+                "name, or delete the folder to begin anew."
+            )
+    corpus = build.build_corpus(recipe.data)
+    if main:
+        if (folder / "recipe.yaml").exists():
+            Run(folder).check_corpus(corpus)
+        for text in corpus.notes:
+            note(text)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "corpus.json", json.dumps(build.corpus_card(corpus), indent=1))
+        if not (folder / "tokenizer").exists():
+            tokenizer = build.build_tokenizer(recipe, corpus)
+            write_folder(folder / "tokenizer", tokenizer.save_pretrained)
+        _write(folder / "recipe.yaml", dump_recipe(recipe))
+    run = Run(folder)
+    run.__dict__["corpus"] = corpus  # read once
+    pieces: dict[str, Any] = {"tokenizer": run.tokenizer}
+    for name in ("train", "valid"):
+        pieces[name] = run.split(name)
+        for text in pieces[name].notes:
+            note(text)
+    return run, pieces
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".writing")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _start_from(model: SentenceVAE, start: str | Path, note: Callable[[str], None]) -> None:
+    """Begin with another run's weights.
+
+    Raises:
+        ValueError: they are of another shape; the message says which.
+    """
+    other = Run(start).model if (Path(start) / "recipe.yaml").exists() else SentenceVAE.from_pretrained(start)
+    theirs, own = other.state_dict(), model.state_dict()
+    wrong = [name for name in own if name not in theirs or theirs[name].shape != own[name].shape]
+    if wrong:
+        raise ValueError(
+            f"cannot start from {start}: {len(wrong)} of {len(own)} tensors are missing or of another shape, first "
+            f"{wrong[0]}. Use the same model and tokenizer sections as that run."
+        )
+    model.load_state_dict({name: theirs[name] for name in own})
+    note(f"started from the weights of {start}.")
+
+
+def _sampler(texts: list[str], seed: int) -> Callable[[SentenceVAE], dict[str, list[str]]]:
+    """Texts to look at during training: three draws from the prior, and three reconstructions."""
+
+    def look(model: SentenceVAE) -> dict[str, list[str]]:
+        prior = model.prior()
+        noise = normal(torch.arange(3), seed=seed, shape=(model.config.latent_size,), stream=PRIOR_DRAW)[0]
+        with torch.no_grad():
+            drawn = model.decode(prior.sample(noise.to(prior.mean)))
+            rebuilt = model.decode(model.encode(texts).mean)
+        return {"samples": drawn, "originals": texts, "reconstructions": rebuilt}
+
+    return look
+
+
+def _finish(run: Run, model: SentenceVAE, accelerator: Any, best: int | None, note: Callable[[str], None]) -> None:
+    """final/: the best model; the last one, and a word about it, where no validation was eligible."""
+    if accelerator.is_main_process:
+        chosen = run.model_at("best") if best is not None else model
+        if best is None:
+            note(
+                "no validation came within 10 % of the rate asked for (or after the schedule): final/ is the last step."
+            )
+        write_folder(run.folder / "final", chosen.save_pretrained)
+    accelerator.wait_for_everyone()

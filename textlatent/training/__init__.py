@@ -1,0 +1,1 @@
+"""Learning and scoring over data: the loop, evaluation, checkpoints."""

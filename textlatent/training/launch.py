@@ -1,0 +1,13 @@
+"""The processes and devices a run has, through accelerate."""
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+
+def launch(*, trackers: list[str] | None = None, folder: str | Path | None = None) -> Accelerator:
+    """Accelerate's view of the processes; precision is the loop's own business, whatever the launcher says."""
+    cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    project = str(folder) if folder is not None else None
+    return Accelerator(mixed_precision="no", log_with=trackers or None, project_dir=project, cpu=cpu)

@@ -1,0 +1,344 @@
+"""The training loop, top to bottom: stages, steps, one optimiser update each, checkpoints that resume to the bit.
+
+A step is a set of sentences, fixed by (seed, epoch, step) alone. Processes and accumulation parts share it out, so the
+gradient is the same sum over the same sentences in every launch shape:
+
+    loss = (beta * rate_sum + lam * distortion_sum) / N,    N the plan's mean number of sentences per step, a constant.
+
+DDP averages gradients over processes; the loss is multiplied by their number, which makes the average that sum. Nothing
+random outlives a step: dropout is seeded by (seed, stage, step, process, part), latent noise by the sentence.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from textlatent.corpus.batches import EncodedSplit, collate, mean_sentences_per_step, plan_epoch, share
+from textlatent.nats.montecarlo import mean_with_error
+from textlatent.objective.objective import Objective, Terms
+from textlatent.training.checkpoint import Checkpoints, recover_folder, write_folder
+from textlatent.training.evaluate import evaluate
+from textlatent.training.journal import Journal
+from textlatent.training.optimizer import build_optimizer, learning_rate_at, reinitialise, seed_of
+from textlatent.training.options import PARTS, Stage, TrainingOptions
+from textlatent.training.signals import SIGTERM_EXIT, TrainingStopped, on_sigterm
+from textlatent.training.sums import Window, pack, unpack
+
+RATE_TOLERANCE = 0.1  # under a target rate, `best` considers validations whose rate is within this share of it
+
+
+@dataclass
+class Position:
+    """Where the training stands: everything a checkpoint holds beside weights and moments."""
+
+    stage: int = 0
+    step: int = 0  # optimiser steps done in all stages
+    stage_step: int = 0  # optimiser steps done in this stage
+    epoch: int = 0
+    epoch_step: int = 0  # steps of this epoch's plan that are done
+    tokens: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    best_step: int | None = None
+    without_better: int = 0
+    stopped_early: bool = False
+    objective: dict[str, Any] = field(default_factory=dict)
+
+
+class Trainer:
+    """One run of the loop; `fit` drives it.
+
+    Args:
+        model: maps a batch to Scores; has the parts encoder, prior and decoder.
+        train: training sentences.
+        valid: validation sentences.
+        stages: what to learn, in order.
+        options: the numbers.
+        folder: the run's folder.
+        seed: decides order, noise and dropout.
+        accelerator: processes and devices.
+        progress: told of every event (main process only).
+        sampler: returns texts to look at, given the model: {"samples": [...], ...}.
+        pad_id: of the tokenizer.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        train: EncodedSplit,
+        valid: EncodedSplit,
+        stages: list[Stage],
+        options: TrainingOptions,
+        folder: Path,
+        seed: int,
+        accelerator: Accelerator,
+        progress: Callable[[dict[str, Any]], None] = lambda event: None,
+        sampler: Callable[[Any], dict[str, list[str]]] | None = None,
+        pad_id: int = 0,
+    ) -> None:
+        self.model = model
+        self.train = train
+        self.valid = valid
+        self.stages = stages
+        self.options = options
+        self.folder = folder
+        self.seed = seed
+        self.accelerator = accelerator
+        self.sampler = sampler
+        self.pad_id = pad_id
+        self.position = Position()
+        self.checkpoints = Checkpoints(folder / "checkpoints", keep=options.keep_checkpoints)
+        self.journal = Journal(folder / "metrics.jsonl", accelerator=accelerator, progress=progress)
+        self.terminated = threading.Event()
+        self.mean_sentences = mean_sentences_per_step(train.lengths, tokens_per_step=options.tokens_per_step, seed=seed)
+        self.wrapped: Any = model
+        self.optimizer: Any = None
+
+    def fit(self) -> Position:
+        """Train to the end of the last stage, from the newest valid checkpoint if there is one.
+
+        Raises:
+            TrainingStopped: SIGTERM came; a checkpoint was written.
+            FloatingPointError: a loss or gradient was not finite; nothing was updated with it.
+            CheckpointError: a checkpoint could not be written.
+        """
+        resumed = self._resume()
+        with on_sigterm(self.terminated):
+            self._run_stage(resumed)
+            while self.position.stage + 1 < len(self.stages) and not self.position.stopped_early:
+                self._next_stage()
+                self._run_stage(None)
+            if self.terminated.is_set():  # it came after the last step
+                self._save()
+                raise TrainingStopped(SIGTERM_EXIT)
+        return self.position
+
+    # ------------------------------------------------------------------------------------------------------- a stage
+
+    def _run_stage(self, resumed: int | None) -> None:
+        """A stage from where the position stands to its last step."""
+        position, stage, window = self.position, self.stages[self.position.stage], Window()
+        self._prepare(stage, resumed)
+        for sentences in self._steps(stage):
+            started = time.perf_counter()
+            sums = self._step(stage, sentences)
+            position.step += 1
+            position.stage_step += 1
+            position.epoch_step += 1
+            position.tokens += int(sums["tokens"])
+            seconds = time.perf_counter() - started
+            position.seconds += seconds
+            window.add(sums, seconds=seconds)
+            self._after_step(stage, window)
+            if sums["terminated"]:
+                self._save()
+                raise TrainingStopped(SIGTERM_EXIT)
+
+    def _prepare(self, stage: Stage, resumed: int | None) -> None:
+        """Who learns, the optimiser, the wrapped model; a checkpoint's moments and weights of beta when resuming."""
+        if resumed is None:
+            for part in stage.reset:
+                reinitialise(self.model, part, seed=seed_of(self.seed, self.position.stage))
+        for part in PARTS:
+            getattr(self.model, part).requires_grad_(part in stage.learn)
+        self.model.to(self.accelerator.device)
+        self.optimizer = build_optimizer(self.model, self.options)
+        if resumed is not None:
+            self.checkpoints.load_optimizer(resumed, model=self.model, optimizer=self.optimizer)
+            stage.objective.load_state_dict(self.position.objective)
+        self.wrapped = self.accelerator.prepare(self.model)
+        self.model.train()
+
+    def _steps(self, stage: Stage) -> Iterator[Tensor]:
+        """The stage's steps still to come, epoch after epoch: each a set of sentences, a function of the position."""
+        position = self.position
+        while True:
+            plan = plan_epoch(
+                self.train.lengths,
+                tokens_per_step=self.options.tokens_per_step,
+                seed=self.seed,
+                epoch=position.epoch,
+            )
+            while position.epoch_step < len(plan):
+                if position.stage_step >= stage.steps or position.stopped_early:
+                    return
+                yield plan[position.epoch_step]
+            position.epoch, position.epoch_step = position.epoch + 1, 0
+
+    def _next_stage(self) -> None:
+        position = self.position
+        position.stage, position.stage_step = position.stage + 1, 0
+        position.best, position.best_step, position.without_better = None, None, 0
+
+    # -------------------------------------------------------------------------------------------------------- a step
+
+    def _step(self, stage: Stage, sentences: Tensor) -> dict[str, Any]:
+        """One optimiser update on a step's sentences; the step's sums over all processes, nats."""
+        options, world, rank = self.options, self.accelerator.num_processes, self.accelerator.process_index
+        beta = stage.objective.beta(self.position.stage_step)
+        totals: list[Tensor] = []
+        for part in range(options.accumulation):
+            torch.manual_seed(seed_of(self.seed, self.position.stage, self.position.stage_step, rank, part))
+            mine = share(sentences, parts=world * options.accumulation, part=rank + part * world)
+            last = part + 1 == options.accumulation
+            with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
+                terms, weight = self._forward(stage.objective, mine, sentences)
+                self.accelerator.backward(terms.loss * (weight * world / self.mean_sentences))
+            totals.append(pack(terms, weight=weight, terminated=self.terminated.is_set()))
+        total = torch.stack(totals).sum(0)
+        if world > 1:
+            total = self.accelerator.reduce(total, reduction="sum")
+
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, options.clip or math.inf)
+        sums = unpack(total, norm)
+        self._stop_at_nan(sums)
+        rate = learning_rate_at(self.position.stage_step, steps=stage.steps, options=options)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        stage.objective.observe(rate=sums["rate"], kl=sums["kl"], count=sums["count"])
+        return sums | {"beta": beta, "learning_rate": rate}
+
+    def _forward(self, objective: Objective, mine: Tensor, sentences: Tensor) -> tuple[Terms, float]:
+        """A part's sums, and its weight: 0 where the part is empty and only keeps the processes in step."""
+        weight = 1.0 if len(mine) else 0.0
+        batch = collate(self.train, mine if len(mine) else sentences[:1], pad_id=self.pad_id)
+        device = self.accelerator.device
+        inputs = {name: batch[name].to(device, non_blocking=True) for name in ("tokens", "lengths", "index")}  # type: ignore[literal-required]
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
+            scores = self.wrapped(**inputs, seed=self.seed, epoch=self.position.epoch + 1)  # epoch 0 is evaluation's
+        return objective(scores, self.position.stage_step), weight
+
+    def _stop_at_nan(self, sums: dict[str, Any]) -> None:
+        """Stop before an update that is not finite; the sums are the same on every process, so all of them stop."""
+        wrong = [name for name in ("rate", "distortion", "gradient_norm") if not math.isfinite(sums[name])]
+        if not wrong:
+            return
+        steps = self.checkpoints.steps()
+        raise FloatingPointError(
+            f"the {' and the '.join(wrong).replace('_', ' ')} stopped being a finite number at step "
+            f"{self.position.step + 1}; the weights were not updated with it. Newest checkpoint: "
+            f"{f'step-{steps[0]}' if steps else 'none yet'}. Lower training.learning_rate, raise "
+            "training.warmup_steps, or set training.precision: fp32."
+        )
+
+    # -------------------------------------------------------------------------------------------------- after a step
+
+    def _after_step(self, stage: Stage, window: Window) -> None:
+        """Log, validate, look at samples, save: each when it is due, all at the end of a stage."""
+        position, options = self.position, self.options
+        ended = position.stage_step == stage.steps
+        position.objective = stage.objective.state_dict()
+        if ended or position.step % options.log_every == 0:
+            self._log(stage, window)
+        if ended or position.step % options.validate_every == 0:
+            self._validate(stage)
+        if self.sampler and options.sample_every and (ended or position.step % options.sample_every == 0):
+            if self.accelerator.is_main_process:
+                self.journal.write({"event": "sample", "step": position.step, **self.sampler(self.model)})
+            self.model.train()
+        if ended or position.stopped_early or position.step % options.save_every == 0:
+            self._save()
+
+    def _log(self, stage: Stage, window: Window) -> None:
+        position = self.position
+        self.journal.write(
+            {
+                "event": "log",
+                "step": position.step,
+                "steps": sum(each.steps for each in self.stages),
+                "stage": stage.name,
+                "epoch": position.epoch + position.epoch_step * self.mean_sentences / len(self.train),
+                **window.close(),
+                "seconds": position.seconds,
+                "tokens": position.tokens,
+            }
+        )
+
+    def _validate(self, stage: Stage) -> None:
+        """Rate and distortion of the validation sentences; is this the best so far, is it time to stop?"""
+        position, objective = self.position, stage.objective
+        scores = evaluate(
+            self.model,
+            self.valid,
+            accelerator=self.accelerator,
+            seed=self.seed,
+            tokens_per_batch=self.options.tokens_per_step,
+            precision=self.options.precision,
+            keep_latents=False,
+            pad_id=self.pad_id,
+        )
+        rate, neg_elbo = mean_with_error(scores.rate()), mean_with_error(scores.neg_elbo())
+        loss = objective.final_loss(scores).mean().item()
+        eligible = objective.settled(position.stage_step)
+        if objective.target is not None:
+            eligible = abs(rate.value / objective.target.rate - 1.0) <= RATE_TOLERANCE
+        better = eligible and (position.best is None or loss < position.best)
+        if better:
+            position.best, position.best_step, position.without_better = loss, position.step, 0
+            self._save_best()
+        elif eligible:
+            position.without_better += 1
+        position.stopped_early = self.options.patience is not None and position.without_better >= self.options.patience
+        self.journal.write(
+            {
+                "event": "validate",
+                "step": position.step,
+                "stage": stage.name,
+                "rate_nats": rate.value,
+                "rate_nats_se": rate.se,
+                "distortion_nats": scores.distortion().mean().item(),
+                "neg_elbo_nats": neg_elbo.value,
+                "neg_elbo_nats_se": neg_elbo.se,
+                "loss": loss,
+                "best": better,
+                "stopped_early": position.stopped_early,
+            }
+        )
+
+    # ------------------------------------------------------------------------------------------- saving and resuming
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process and self.position.step not in self.checkpoints.steps()[:1]:
+            self.checkpoints.save(
+                self.position.step, model=self.model, optimizer=self.optimizer, state=vars(self.position)
+            )
+        self.accelerator.wait_for_everyone()
+
+    def _save_best(self) -> None:
+        if self.accelerator.is_main_process:
+            write_folder(self.folder / "best", self.model.save_pretrained)
+        self.accelerator.wait_for_everyone()
+
+    def _resume(self) -> int | None:
+        """Stand where the newest valid checkpoint stood; its step, or None at the beginning (of a run or a stage)."""
+        step, notes = None, list[str]()
+        if self.accelerator.is_main_process:
+            recover_folder(self.folder / "best")
+            step, notes = self.checkpoints.newest()
+            self.journal.forget_after(step or 0)
+        self.accelerator.wait_for_everyone()
+        steps = self.checkpoints.steps()
+        if not steps:
+            self.journal.notes(notes)
+            return None
+        self.position = Position(**self.checkpoints.load_state(steps[0]))
+        self.checkpoints.load_model(steps[0], self.model)
+        self.journal.notes([*notes, f"resumed from checkpoint step-{steps[0]}."])
+        ended = self.position.stage_step >= self.stages[self.position.stage].steps
+        if ended and self.position.stage + 1 < len(self.stages) and not self.position.stopped_early:
+            self._next_stage()
+            return None
+        return steps[0]

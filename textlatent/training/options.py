@@ -1,0 +1,63 @@
+"""How a model learns: the numbers of the loop."""
+
+from dataclasses import dataclass, field
+
+from textlatent.objective.objective import Objective
+
+PARTS = ("encoder", "prior", "decoder")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The numbers of the loop.
+
+    Attributes:
+        steps: optimiser steps of a stage that names none of its own.
+        tokens_per_step: padded tokens in one optimiser step, over all processes and accumulation parts.
+        accumulation: parts in which each process computes its share of a step.
+        precision: "fp32" or "bf16" (autocast of the forward pass; nats are summed in float64 in either).
+        learning_rate: AdamW's peak step size.
+        weight_decay: AdamW's decay of weight matrices; vectors and biases are not decayed.
+        warmup_steps: steps in which the learning rate rises from 0.
+        scheduler: "cosine" or "linear" fall to 0 at the stage's end, or "constant".
+        clip: largest norm of the gradient; None for no clipping.
+        betas: AdamW's averaging rates.
+        log_every: steps between lines of metrics.jsonl.
+        validate_every: steps between validations.
+        sample_every: steps between looks at samples; 0 for none.
+        save_every: steps between checkpoints.
+        keep_checkpoints: how many of the newest checkpoints stay.
+        patience: validations without a better one after which to stop; None never stops early.
+        trackers: accelerate's names: tensorboard, wandb, ...
+        deterministic: bit-exact repeats on CUDA too, at some speed.
+    """
+
+    steps: int = 2000
+    tokens_per_step: int = 4096
+    accumulation: int = 1
+    precision: str = "fp32"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+    scheduler: str = "cosine"
+    clip: float | None = 1.0
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
+    log_every: int = 20
+    validate_every: int = 500
+    sample_every: int = 500
+    save_every: int = 500
+    keep_checkpoints: int = 2
+    patience: int | None = None
+    trackers: list[str] = field(default_factory=list)
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training: who learns, for how long, under which objective, and what starts anew before it."""
+
+    name: str
+    steps: int
+    objective: Objective
+    learn: tuple[str, ...] = PARTS
+    reset: tuple[str, ...] = ()
