@@ -9,10 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 quickstart: .venv/core.stamp
 	$(BIN)/textlatent train quickstart
-	$(BIN)/textlatent evaluate runs/quickstart
 	$(BIN)/textlatent sample runs/quickstart --count 10
-	$(BIN)/textlatent reconstruct runs/quickstart --count 5
-	$(BIN)/textlatent interpolate runs/quickstart
+	$(BIN)/textlatent reconstruct runs/quickstart --show 5
+	$(BIN)/textlatent interpolate runs/quickstart "the child repairs his old boat ." "did the wise singers write their song ?"
 
 test: .venv/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2

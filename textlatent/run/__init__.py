@@ -6,19 +6,17 @@ from types import ModuleType
 from typing import Any
 
 _HOME = {
-    "train": "train",
-    "evaluate": "evaluate",
-    "score": "score",
-    "sample": "sample",
-    "reconstruct": "reconstruct",
-    "interpolate": "interpolate",
-    "encode": "encode",
-    "standardise": "standardise",
-    "validate": "validate",
-    "environment": "environment",
-    "list_recipes": "recipes",
-    "find_recipe": "recipes",
-    "copy_recipe": "recipes",
+    **{
+        verb: f"textlatent.run.{verb}"
+        for verb in ("train", "evaluate", "score", "sample", "reconstruct", "interpolate")
+    },
+    **{verb: f"textlatent.run.{verb}" for verb in ("encode", "standardise", "validate", "environment")},
+    "list_recipes": "textlatent.run.recipes",
+    "find_recipe": "textlatent.run.recipes",
+    "copy_recipe": "textlatent.run.recipes",
+    "Run": "textlatent.run.folder",
+    "write_rows": "textlatent.run.score",
+    "ledger_rows": "textlatent.diagnostics.ledger",
 }
 
 __all__ = list(_HOME)
@@ -32,7 +30,7 @@ def __getattr__(name: str) -> Any:
     """
     if name not in _HOME:
         raise AttributeError(f"textlatent.run has no verb {name!r}; its verbs are {', '.join(_HOME)}.")
-    return getattr(import_module(f"textlatent.run.{_HOME[name]}"), name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

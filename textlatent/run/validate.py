@@ -43,6 +43,34 @@ class Validation:
     cores: int = 1
     measured: dict[str, float] = field(default_factory=dict)
 
+    def rows(self, duration: Callable[[float], str]) -> list[tuple[str, str, str]]:
+        """What to print: name, value, remark; `duration` writes seconds."""
+        rows = [(f"{name} sentences", f"{count:,}", "") for name, count in self.sentences.items()]
+        if self.longest is not None:
+            rows.append(
+                ("longest sentence", f"{self.longest:,} words", f"data.max_tokens {self.recipe.data.max_tokens}")
+            )
+        if self.vocabulary is not None:
+            rows.append(("vocabulary", f"{self.vocabulary:,} tokens", self.recipe.tokenizer.type))
+        steps = sum(self.recipe.stage_steps(stage) for stage in self.recipe.stages)
+        rows.append(("steps", f"{steps:,}", f"{len(self.recipe.stages)} stage(s)"))
+        rows += self._cost_rows(duration)
+        if self.measured:
+            about = f"{self.measured['seconds_per_step']:.3f} s per step in the dry run"
+            rows.append(("training, measured", duration(60 * self.measured["minutes"]), about))
+            rows.append(("peak memory, measured", f"{self.measured['memory'] / 2**30:.1f} GiB", "of the dry run"))
+        return rows
+
+    def _cost_rows(self, duration: Callable[[float], str]) -> list[tuple[str, str, str]]:
+        if self.cost is None:
+            return [("parameters, memory, time", "not known", "--dry-run measures memory and time")]
+        parts = f"encoder {self.cost.encoder:,}, prior {self.cost.prior:,}, decoder {self.cost.decoder:,}"
+        return [
+            ("parameters", f"{self.cost.parameters:,}", parts),
+            ("memory", f"about {self.cost.memory / 2**30:.1f} GiB", "on one device"),
+            ("training", f"about {duration(60 * self.cost.minutes)}", f"on {self.cores} cores without a GPU"),
+        ]
+
 
 def validate(
     recipe: str | Path | Mapping[str, Any] | Recipe,
@@ -160,7 +188,7 @@ def _vocabulary(recipe: Recipe, texts: list[str]) -> int | None:
 
 def _dry_run(recipe: Recipe, progress: Callable[[dict[str, Any]], None] | None) -> dict[str, float]:
     """Two steps of training in a temporary folder: seconds per step, the minutes they foretell, peak bytes."""
-    from textlatent.run import train
+    from textlatent.run.train import train
 
     seconds: list[float] = []
 

@@ -1,0 +1,118 @@
+"""What a run tells while it works: a live bar on a terminal, plain lines elsewhere."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from textlatent.cli.show import say
+
+Event = dict[str, Any]
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks for the run; `accelerate launch` numbers them in RANK."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def watch(console: Console) -> Iterator[Callable[[Event], None]]:
+    """The callback to hand to a verb of textlatent.run; on a terminal its bars live as long as the context."""
+    if not console.is_terminal:
+        yield Lines(console)
+        return
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        TimeRemainingColumn(),
+        console=console,
+        expand=True,
+    )
+    with bars:
+        yield Bars(bars)
+
+
+def numbers(event: Event) -> str:
+    """The log event's numbers on one line, nats per sentence."""
+    return (
+        f"rate {event['rate_nats']:.2f}  distortion {event['distortion_nats']:.2f}  beta {event['beta']:.3f}  "
+        f"{event['tokens_per_second']:,.0f} tokens/s"
+    )
+
+
+def sentences_of(event: Event) -> list[str]:
+    """What an event says in whole lines: notes, validations, samples; [] for the others."""
+    match event["event"]:
+        case "note":
+            return [event["text"]]
+        case "validate":
+            best = "  (the best so far)" if event.get("best") else ""
+            return [
+                f"step {event['step']}: validation  rate {event['rate_nats']:.2f}  "
+                f"distortion {event['distortion_nats']:.2f}  -ELBO {event['neg_elbo_nats']:.2f}{best}"
+            ]
+        case "sample":
+            lists = {name: texts for name, texts in event.items() if isinstance(texts, list)}
+            return [f"step {event['step']}: {name}: {text}" for name, texts in lists.items() for text in texts]
+    return []
+
+
+class Lines:
+    """Plain lines, for a pipe or a file: of the logged steps one in SECONDS_BETWEEN_LINES, and the last."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.last = -SECONDS_BETWEEN_LINES
+
+    def __call__(self, event: Event) -> None:
+        """Say what there is to say of an event."""
+        for sentence in sentences_of(event):
+            say(self.console, sentence)
+        if event["event"] == "log" and self._due(event["step"] == event["steps"]):
+            left = event["seconds"] / event["step"] * (event["steps"] - event["step"])
+            say(self.console, f"step {event['step']}/{event['steps']}  {numbers(event)}  {duration(left)} left")
+        if event["event"] == "progress" and self._due(event["done"] == event["total"]):
+            say(self.console, f"{event['what']} {event['done']:,}/{event['total']:,}")
+
+    def _due(self, is_last: bool) -> bool:
+        now = time.monotonic()
+        if not is_last and now - self.last < SECONDS_BETWEEN_LINES:
+            return False
+        self.last = now
+        return True
+
+
+class Bars:
+    """A live bar for the training and one for each other work under way; what is said in sentences scrolls above."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        for sentence in sentences_of(event):
+            say(self.bars.console, sentence)
+        if event["event"] == "log":
+            self._advance(event.get("stage", "train"), event["step"], event["steps"], numbers(event))
+        if event["event"] == "progress":
+            self._advance(event["what"], event["done"], event["total"], "")
+
+    def _advance(self, what: str, done: int, total: int, said: str) -> None:
+        if what not in self.tasks:
+            self.tasks[what] = self.bars.add_task(what, total=total, numbers=said)
+        self.bars.update(self.tasks[what], completed=done, total=total, numbers=said)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
