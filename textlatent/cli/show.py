@@ -1,4 +1,4 @@
-"""Tables on a terminal, tab-separated lines elsewhere, so that a pipe can read them."""
+"""Tables on a terminal, aligned plain lines elsewhere."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,11 +24,18 @@ def table(
     right: Sequence[int] = (),
 ) -> None:
     """Rows under their columns' names; `right` lists the columns that hold numbers."""
+    rows = list(rows)
     if not console.is_terminal:
-        if title:
-            say(console, f"# {title}")
-        for row in rows:
-            say(console, "\t".join(row))
+        widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(columns))]
+        lines = [
+            [
+                cell.rjust(w) if i in right else cell.ljust(w)
+                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            ]
+            for row in rows
+        ]
+        for line in ([title] if title else []) + ["  ".join(line).rstrip() for line in lines]:
+            say(console, line)
         return
     drawn = Table(title=title or None, title_justify="left")
     for i, column in enumerate(columns):

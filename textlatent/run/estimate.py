@@ -93,7 +93,7 @@ def estimate(recipe: Recipe, *, vocabulary: int, cores: int) -> Estimate | None:
     if enc is None or dec is None:
         return None
     size = model.latent_size
-    maps = slots * dec.hidden * (size + 1) + (size * dec.hidden if model.decoder.inject != "prefix" else 0)
+    maps = (slots + (model.decoder.inject != "prefix")) * dec.hidden * (size + 1)
     encoder = (vocabulary + enc.positions + 2 + 2) * enc.hidden + enc.layers * _layer(enc)
     encoder += 2 * size * (enc.hidden + 1)
     decoder = (vocabulary + dec.positions + 2) * dec.hidden + dec.layers * _layer(dec) + maps
