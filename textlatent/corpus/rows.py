@@ -93,8 +93,11 @@ def _json_rows(path: Path, tally: Tally, column: str, label: str | None) -> Iter
             tally.empty += 1
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as fault:
+            record = json.loads(line.strip())
+        except json.JSONDecodeError as fault:
+            tally.bad_row(number, f"not a JSON object ({fault.msg} at character {fault.colno})")
+            continue
+        except (ValueError, RecursionError) as fault:  # a number of over 4,300 digits, a hundred thousand brackets
             tally.bad_row(number, f"not a JSON object ({fault})")
             continue
         if not isinstance(record, dict):

@@ -62,7 +62,7 @@ class SentenceTokenizer(SentencePieceBackend):
         """The sentence of each row of ids: up to its first EOS, without BOS and padding."""
         rows = [_body(row, eos=EOS, drop={PAD, BOS}) for row in ids]
         if self.algorithm != "word":
-            return self.sp_model.decode(rows)
+            return [self.sp_model.decode(row) for row in rows]
         return [self.convert_tokens_to_string(self.convert_ids_to_tokens(row)) for row in rows]
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
@@ -95,7 +95,7 @@ def train_tokenizer(
         vocabulary: of unigram and bpe, the number of tokens, four special ones and 256 bytes included; of word, how
             many of the most frequent words are tokens beside the special ones (None, or more than there are: all).
         unknown: how the unknown token is written; None: <unk>, or another name where the text holds <unk>.
-        seed: draws a sample of the sentences where there are more than a million.
+        seed: draws the sample that unigram and bpe take of more than 200,000 sentences.
 
     Raises:
         ValueError: no text, a vocabulary that does not fit it, a character or a name that cannot be taken.
@@ -116,13 +116,14 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         ValueError: no tokenizer can be loaded from there, or it has no token to end a sentence with.
     """
     folder = Path(path)
-    if not folder.is_dir() and (folder.is_absolute() or str(path).startswith((".", "~")) or str(path).count("/") > 1):
+    on_disk = folder.is_absolute() or str(path).count("/") > 1 or (folder.parent != Path() and folder.parent.is_dir())
+    if on_disk and not folder.is_dir():
         raise ValueError(f"no tokenizer at {path}: there is no such folder; give one, or a name on the hub.")
     try:
         if _is_ours(folder / "tokenizer_config.json"):
             return SentenceTokenizer.from_pretrained(str(path))
         tokenizer = AutoTokenizer.from_pretrained(str(path))
-    except (OSError, ValueError, ImportError, RuntimeError, TypeError, KeyError) as fault:
+    except (OSError, ValueError, ImportError, RuntimeError, TypeError, LookupError) as fault:
         first = (str(fault).strip() or type(fault).__name__).splitlines()[0].rstrip(".:")
         raise ValueError(
             f"no tokenizer could be loaded from {path} ({first}); give a whole folder written by save_pretrained, or a "

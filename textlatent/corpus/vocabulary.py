@@ -12,7 +12,7 @@ import sentencepiece
 PAD, BOS, EOS, UNK = range(4)
 MARKER = "\u2581"  # how sentencepiece writes a space: text that holds it cannot be given back
 TYPES = ("unigram", "bpe", "word")
-SENTENCE_LIMIT = 1_000_000  # of more sentences than this, a seeded sample is trained on
+SENTENCE_LIMIT = 200_000  # of more sentences than this, unigram (20 s then) and bpe are trained on a seeded sample
 LOSSY = re.compile(f"[{MARKER}\ud800-\udfff]")
 _RESERVED = re.compile(f"[\0{MARKER}\u2585]")  # the trainer drops a sentence, or splits a word, that holds one of these
 
@@ -27,7 +27,7 @@ def train_model(
         type: unigram, bpe or word.
         vocabulary: as in `train_tokenizer`.
         unknown: as in `train_tokenizer`.
-        seed: draws the sample of sentences where there are more than SENTENCE_LIMIT.
+        seed: draws the sample of sentences.
 
     Raises:
         ValueError: no text, a vocabulary that does not fit it, a character or a name that cannot be taken.
@@ -38,7 +38,7 @@ def train_model(
         raise ValueError(f"tokenizer.vocabulary must be a number for type {type}, got None; 8000 is usual.")
     if vocabulary is not None and vocabulary < 1:
         raise ValueError(f"tokenizer.vocabulary must be >= 1, got {vocabulary}.")
-    texts = _sample(sentences, seed)
+    texts = list(sentences) if type == "word" else _sample(sentences, seed)
     if not any(text.strip() for text in texts):
         raise ValueError(f"a tokenizer needs text to be trained on, got {len(texts)} sentences without any.")
     for i, text in enumerate(texts):
@@ -46,11 +46,12 @@ def train_model(
             raise ValueError(lossy_fault(f"sentence {i + 1}", text))
     options: dict[str, Any] = {f"{name}_piece": piece for name, piece in special_pieces(texts, unknown).items()}
     if type == "word":
-        size = 2**30 if vocabulary is None else vocabulary + 4
-        options |= {"vocab_size": size, "hard_vocab_limit": False, "character_coverage": 1.0}
         texts = [" ".join(word for word in text.split() if not _RESERVED.search(word)) for text in texts]
+        words = len({word for text in texts for word in text.split()})
+        size = 4 + (words if vocabulary is None else min(vocabulary, words))
+        options |= {"vocab_size": size, "character_coverage": 1.0}
     else:
-        options |= {"vocab_size": vocabulary, "hard_vocab_limit": True, "byte_fallback": True}
+        options |= {"vocab_size": vocabulary, "byte_fallback": True}
         texts = [_RESERVED.sub(" ", text) for text in texts]  # such characters are written as bytes
     return _train(texts, {"model_type": type, **options})
 
@@ -114,6 +115,7 @@ def _sample(sentences: Iterable[str], seed: int) -> list[str]:
 def _train(texts: list[str], options: dict[str, Any]) -> bytes:
     """The bytes of a sentencepiece model."""
     out = io.BytesIO()
+    longest = max(len(text.encode("utf-8")) for text in texts)
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(texts),
@@ -124,8 +126,9 @@ def _train(texts: list[str], options: dict[str, Any]) -> bytes:
             bos_id=BOS,
             eos_id=EOS,
             unk_id=UNK,
-            max_sentence_length=max(len(text.encode("utf-8")) for text in texts)
-            + 1,  # longer ones are dropped silently
+            max_sentence_length=max(
+                longest + 1, 10
+            ),  # longer sentences would be dropped without a word; 10 is its least
             num_threads=4,  # never the machine's own number: sums are taken thread by thread
             minloglevel=2,
             **options,
@@ -148,4 +151,4 @@ def _fault(message: str, options: dict[str, Any]) -> str:
             f"tokenizer.vocabulary {asked} is too small for this text: its characters, the 256 bytes and the special "
             f"tokens alone are {found[1]}; set tokenizer.vocabulary: {found[1]} or more."
         )
-    return f"sentencepiece could not train a {type} tokenizer of {asked} tokens on {type} text: {message}"
+    return f"sentencepiece could not train a {type} tokenizer of {asked} tokens: {message}"
