@@ -54,9 +54,9 @@ LONG = ["ba", "ba be bi bo bu", "be", "bu bu bu bu bu bu bu bu"]
 def test_too_long_is_an_error_that_says_where(unigram):
     longest = max(len(row) for row in unigram.encode_sentences(LONG)) + 1
     match = (
-        rf"test split, row 2 \(corpus/t\.txt:12\) has \d+ tokens with EOS, over data\.max_tokens 6 \(so have 2 of the "
-        rf"4 sentences around it, at most {longest}\); raise data\.max_tokens, or set data\.too_long: skip or truncate\. "
-        rf"It begins 'ba be bi"
+        r"test split, row 2 \(corpus/t\.txt:12\) has \d+ tokens with EOS, over data\.max_tokens 6 \(so have 2 of the 4 "
+        rf"sentences around it, at most {longest}\); raise data\.max_tokens, or set data\.too_long: skip or truncate\. "
+        r"It begins 'ba be bi"
     )
     with pytest.raises(ValueError, match=match):
         encode_split(table(*LONG, row=[11, 12, 13, 14]), unigram, max_tokens=6, name="test", path="corpus/t.txt")
