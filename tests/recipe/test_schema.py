@@ -1,8 +1,9 @@
 """The sections: described, closed, immutable, and the very keyword arguments of what they configure."""
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -10,9 +11,32 @@ from pydantic import ValidationError
 from textlatent.corpus.batches import encode_split
 from textlatent.corpus.source import read_corpus
 from textlatent.corpus.tokenizer import train_tokenizer
+from textlatent.decoder.sentence import INJECTIONS, SentenceDecoderConfig
+from textlatent.diagnostics.ledger import build_ledger
+from textlatent.diagnostics.likelihood import LADDER
+from textlatent.encoder.gaussian import POOLINGS, GaussianEncoder
+from textlatent.models.gaussian_vae import PRIORS, SentenceVAEConfig
+from textlatent.objective.floor import FLOORS
 from textlatent.objective.objective import Objective as TorchObjective
+from textlatent.objective.schedule import SCHEDULES
 from textlatent.recipe.load import load_recipe
-from textlatent.recipe.schema import Data, Objective, Recipe, Section, Stage, Tokenizer
+from textlatent.recipe.schema import (
+    Data,
+    Decoder,
+    Encoder,
+    Evaluation,
+    Model,
+    Objective,
+    Recipe,
+    Section,
+    Stage,
+    Tokenizer,
+    Training,
+)
+from textlatent.run.evaluate import evaluate
+from textlatent.training.evaluate import evaluate as evaluate_split
+from textlatent.training.options import Stage as TorchStage
+from textlatent.training.options import TrainingOptions
 
 
 def _sections(section: type[Section] = Recipe) -> Iterator[type[Section]]:
@@ -70,6 +94,49 @@ def test_tokenizer_is_what_train_tokenizer_takes_and_a_ready_one() -> None:
 
 def test_objective_is_what_the_objective_takes() -> None:
     assert _defaults(Objective) == _arguments(TorchObjective)
+
+
+def test_training_is_what_the_loop_takes() -> None:
+    assert _defaults(Training) == vars(TrainingOptions())
+
+
+def test_a_stage_is_what_the_loop_takes() -> None:
+    stage, fields = _defaults(Stage), {field.name: field.default for field in dataclasses.fields(TorchStage)}
+    assert set(stage) == set(fields)
+    assert (tuple(stage["learn"]), tuple(stage["reset"])) == (fields["learn"], fields["reset"])
+
+
+def test_model_is_what_the_model_takes() -> None:
+    model, encoder, decoder = _defaults(Model), _defaults(Encoder), _defaults(Decoder)
+    assert _only(model, "latent_size", "prior") == _only(vars(SentenceVAEConfig()), "latent_size", "prior")
+    assert _only(encoder, "pooling", "log_variance_bias") == _only(
+        _arguments(GaussianEncoder), "pooling", "log_variance_bias"
+    )
+    assert _only(decoder, "inject", "slots") == _only(vars(SentenceDecoderConfig()), "inject", "slots")
+    assert {*model, *encoder, *decoder} == {
+        *("latent_size", "prior", "encoder", "decoder"),
+        *("backbone", "config", "pooling", "log_variance_bias"),
+        *("inject", "slots"),
+    }
+
+
+def test_the_choices_are_those_of_the_rooms() -> None:
+    choices = {
+        (Model, "prior"): PRIORS,
+        (Encoder, "pooling"): POOLINGS,
+        (Decoder, "inject"): INJECTIONS,
+        (Objective, "schedule"): SCHEDULES,
+        (Objective, "free_nats_on"): FLOORS,
+    }
+    for (section, field), names in choices.items():
+        assert get_args(section.model_fields[field].annotation) == tuple(names), field
+
+
+def test_evaluation_is_what_evaluating_takes() -> None:
+    evaluation, scoring = _defaults(Evaluation), _arguments(evaluate_split)
+    assert _only(evaluation, "tokens_per_batch", "precision") == _only(scoring, "tokens_per_batch", "precision")
+    assert tuple(evaluation["ladder"]) == LADDER == _arguments(build_ledger)["ladder"]
+    assert set(evaluation) <= {*_arguments(evaluate), "tokens_per_batch", "ladder"}
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def main() -> None:
     """Run the command line; a fault that the user can mend is one sentence and exit code 2, not a traceback."""
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # the progress shown is ours
     try:
-        app()
+        app(prog_name="textlatent")
     except (ValueError, OSError, FloatingPointError) as error:
         if os.environ.get("TEXTLATENT_DEBUG"):
             raise

@@ -34,6 +34,13 @@ class _Writer(yaml.SafeDumper):
     """PyYAML's writer; it quotes what a reader of YAML 1.1 or 1.2 would not take for text."""
 
 
+def _text(writer: _Writer, text: str) -> yaml.ScalarNode:
+    """Text as a node; line ends that PyYAML would fold into spaces are escaped."""
+    return writer.represent_scalar(_TEXT, text, style='"' if set(text) & set("\x85\u2028\u2029") else None)
+
+
+_Writer.add_representer(str, _text)
+
 _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float"))
 _TEXT = "tag:yaml.org,2002:str"
 for _tag, _pattern, _first in (
@@ -68,7 +75,14 @@ def _fill(document: Document, node: yaml.Node, keys: Keys, name: str, above: tup
         document.faults.append(Fault(keys, place, "refers to itself; write the values out."))
         return None
     if isinstance(node, yaml.ScalarNode):
-        if node.tag not in (_NULL, _BOOL, _INT, _FLOAT, _TEXT):
+        if node.tag not in (def _text(writer: _Writer, text: str) -> yaml.ScalarNode:
+    """Text as a node; line ends that PyYAML would fold into spaces are escaped."""
+    return writer.represent_scalar(_TEXT, text, style='"' if set(text) & set("\x85\u2028\u2029") else None)
+
+
+_Writer.add_representer(str, _text)
+
+_NULL, _BOOL, _INT, _FLOAT, _TEXT):
             document.faults.append(
                 Fault(keys, place, f"a recipe holds plain values, not {node.tag}; take the tag out.")
             )

@@ -220,8 +220,8 @@ class Evaluation(Section):
     """Importance samples K per sentence."""
     sentences: int | None = Field(None, ge=1)
     """How many sentences; null takes the whole split."""
-    tokens_per_batch: int = Field(4096, ge=1)
-    """Padded tokens of one batch; changes the memory, not the result."""
+    tokens_per_batch: int = Field(8192, ge=1)
+    """Padded tokens x samples of one batch; changes the memory, not the result."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the forward pass."""
     ladder: list[int] = Field([1, 10, 100, 500], min_length=1)
