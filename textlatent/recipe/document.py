@@ -75,14 +75,7 @@ def _fill(document: Document, node: yaml.Node, keys: Keys, name: str, above: tup
         document.faults.append(Fault(keys, place, "refers to itself; write the values out."))
         return None
     if isinstance(node, yaml.ScalarNode):
-        if node.tag not in (def _text(writer: _Writer, text: str) -> yaml.ScalarNode:
-    """Text as a node; line ends that PyYAML would fold into spaces are escaped."""
-    return writer.represent_scalar(_TEXT, text, style='"' if set(text) & set("\x85\u2028\u2029") else None)
-
-
-_Writer.add_representer(str, _text)
-
-_NULL, _BOOL, _INT, _FLOAT, _TEXT):
+        if node.tag not in (_NULL, _BOOL, _INT, _FLOAT, _TEXT):
             document.faults.append(
                 Fault(keys, place, f"a recipe holds plain values, not {node.tag}; take the tag out.")
             )
