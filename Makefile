@@ -25,7 +25,7 @@ clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # torch comes first and pinned: left to the other packages, pip would choose the newest, with gigabytes of CUDA.
-.venv/core.stamp: pyproject.toml
+.venv/core.stamp: pyproject.toml setup.py
 	@test -n "$(PYTHON)" || { echo "textlatent needs Python >= 3.11, and no python3 here is; give one: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) torch==2.13.0
