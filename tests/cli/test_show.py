@@ -26,7 +26,13 @@ VALIDATE = {
     "neg_elbo_nats": 24.0,
     "best": True,
 }
-SAMPLE = {"event": "sample", "step": 20, "samples": ["a [red] dog .", "a cat ."]}
+SAMPLE = {
+    "event": "sample",
+    "step": 20,
+    "samples": ["a [red] dog ."],
+    "originals": ["a cat ."],
+    "reconstructions": ["a dog ."],
+}
 
 
 def _consoles() -> tuple[Console, Console]:
@@ -52,8 +58,8 @@ def test_plain_lines_say_everything() -> None:
         "step 20/100  rate 3.14  distortion 20.50  beta 0.250  12,346 tokens/s  0:40 left",
         "a [bold] note",
         "step 20: validation  rate 3.00  distortion 21.00  -ELBO 24.00  (the best so far)",
-        "step 20: samples: a [red] dog .",
-        "step 20: samples: a cat .",
+        "step 20: sample: a [red] dog .",
+        "step 20: a cat .  ->  a dog .",
     ]
 
 

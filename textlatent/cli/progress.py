@@ -59,8 +59,10 @@ def sentences_of(event: Event) -> list[str]:
                 f"distortion {event['distortion_nats']:.2f}  -ELBO {event['neg_elbo_nats']:.2f}{best}"
             ]
         case "sample":
-            lists = {name: texts for name, texts in event.items() if isinstance(texts, list)}
-            return [f"step {event['step']}: {name}: {text}" for name, texts in lists.items() for text in texts]
+            drawn = [f"sample: {text}" for text in event.get("samples", [])]
+            pairs = zip(event.get("originals", []), event.get("reconstructions", []), strict=True)
+            drawn += [f"{original}  ->  {rebuilt}" for original, rebuilt in pairs]
+            return [f"step {event['step']}: {text}" for text in drawn]
     return []
 
 
