@@ -33,7 +33,7 @@ class DiagonalGaussian:
         return (0.5 * self.log_variance).exp()
 
     def log_prob(self, z: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """ln N(z; mean, sigma^2), nats, summed over the D dimensions: z [..., D] -> [...]."""
+        """Ln N(z; mean, sigma^2), nats, summed over the D dimensions: z [..., D] -> [...]."""
         squared = (z - self.mean).square() * (-self.log_variance).exp()
         return -0.5 * (squared + self.log_variance + LOG_TWO_PI).sum(-1)
 

@@ -37,14 +37,14 @@ def mean_with_error(x: Float[Tensor, " N"]) -> Estimate:
 
 
 def log_mean_exp(x: Float[Tensor, "..."], dim: int = 0) -> Float[Tensor, "..."]:
-    """ln mean exp(x) along dim, without overflow."""
+    """Ln mean exp(x) along dim, without overflow."""
     return torch.logsumexp(x, dim) - math.log(x.shape[dim])
 
 
 def log_importance_weights(
     log_p_enc: Float[Tensor, "S B"], log_p_pri: Float[Tensor, "S B"], log_p_dec: Float[Tensor, "S B"]
 ) -> Float[Tensor, "S B"]:
-    """ln w = ln P_pri(z) + ln P_dec(y|z) - ln P_enc(z|y), nats; E_enc w = P(y).
+    """Ln w = ln P_pri(z) + ln P_dec(y|z) - ln P_enc(z|y), nats; E_enc w = P(y).
 
     Source: THEORY T3; Burda et al. 2016, arXiv:1509.00519, eq. 8.
     """

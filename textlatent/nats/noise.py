@@ -72,8 +72,9 @@ def uniform(
     words = _mix(words[None, :] + draw[:, None] * _signed(_INCREMENT))  # [S, B]
     element = torch.arange(1, prod(shape) + 1, device=device)
     words = _mix(words[:, :, None] + element * _signed(_INCREMENT))  # [S, B, prod(shape)]
-    numbers = (_shift_right(words, 11).to(torch.float64) + 0.5) * 2.0**-53
-    return numbers.to(dtype).reshape(samples, index.shape[0], *shape)
+    numbers = ((_shift_right(words, 11).to(torch.float64) + 0.5) * 2.0**-53).to(dtype)
+    limits = torch.finfo(dtype)  # the ends are left out after rounding too
+    return numbers.clamp(limits.tiny, 1.0 - limits.eps / 2).reshape(samples, index.shape[0], *shape)
 
 
 def normal(
