@@ -13,6 +13,7 @@ from textlatent.nats.noise import PRIOR_DRAW, normal
 from textlatent.recipe.dump import differing_keys, dump_recipe
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
+from textlatent.report.plots import run_figure, save_run_figure
 from textlatent.run import build
 from textlatent.run.card import write_card
 from textlatent.run.evaluate import evaluate
@@ -81,6 +82,8 @@ def train(
     ledger = evaluate(run, checkpoint="final", progress=tell, accelerator=accelerator)
     if accelerator.is_main_process:
         write_card(run, ledger)
+        target = loaded.stage_objective(loaded.stages[-1]).target_rate
+        save_run_figure(run.folder / "training.png", run_figure(run.metrics, ledger, target_rate=target))
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return run

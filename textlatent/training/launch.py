@@ -5,9 +5,13 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from textlatent.training.memory import keep_freed_memory
+
 
 def launch(*, trackers: list[str] | None = None, folder: str | Path | None = None) -> Accelerator:
     """Accelerate's view of the processes; precision is the loop's own business, whatever the launcher says."""
     cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    if cpu:
+        keep_freed_memory()
     project = str(folder) if folder is not None else None
     return Accelerator(mixed_precision="no", log_with=trackers or None, project_dir=project, cpu=cpu)
