@@ -52,7 +52,7 @@ def validate(
     console = Console()
     with watch(console) as progress:
         found = run.validate(recipe, overrides=settings or [], dry_run=dry_run, progress=progress)
-    for note in found.notes:
+    for note in [] if dry_run else found.notes:  # the dry run has said them
         say(console, note)
     table(console, ("what", "how much", "remark"), found.rows(duration), title=f"{found.recipe.name}: no fault found")
 
