@@ -156,11 +156,6 @@ def sorted_names(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def dataset_of(sentences: Sequence[str]) -> Dataset:
-    """Sentences at hand as a dataset that `encode_split` takes."""
-    return Dataset.from_dict({"text": list(sentences)})
-
-
 def _fractions(valid: float, test: float) -> dict[str, float]:
     for name, value in (("valid_fraction", valid), ("test_fraction", test)):
         if not 0 < value < 1:

@@ -1,7 +1,7 @@
 """The standard normal prior, and a Gaussian one whose mean and variance are learned (THEORY T5)."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.prior.prior import Prior
@@ -9,6 +9,8 @@ from textlatent.prior.prior import Prior
 
 class StandardNormal(Prior):
     """N(0, I) over D dimensions; nothing to learn."""
+
+    zero: Tensor
 
     def __init__(self, latent_size: int) -> None:
         super().__init__()

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from textlatent.corpus.source import read_sentences
 from textlatent.run.folder import Run
 
 
@@ -28,12 +27,11 @@ def encode(run: Run | str | Path, file: str | Path, output: str | Path, *, check
     output = Path(output)
     if output.suffix not in (".safetensors", ".npy"):
         raise ValueError(f"the output must end in .safetensors or .npy, got {output}.")
-    column = run.recipe.data.column if Path(file).suffix not in ("", ".txt", ".text") else "text"
-    texts, _, notes = read_sentences(file, column=column, on_bad_row=run.recipe.data.on_bad_row)
-    posterior = run.model_at(checkpoint).encode(texts)
+    split = run.text(file)
+    posterior = run.model_at(checkpoint).encode(split.texts(range(len(split))))
     mean, log_variance = posterior.mean.numpy(), posterior.log_variance.numpy()
     if output.suffix == ".npy":
         np.save(output, mean, allow_pickle=False)
     else:
         save_file({"mean": mean, "log_variance": log_variance}, str(output))
-    return {"sentences": len(texts), "latent_size": mean.shape[1], "output": str(output), "notes": notes}
+    return {"sentences": len(split), "latent_size": mean.shape[1], "output": str(output), "notes": split.notes}

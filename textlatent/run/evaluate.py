@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textlatent.corpus.batches import EncodedSplit, encode_split
-from textlatent.corpus.source import dataset_of, read_sentences
+from textlatent.corpus.batches import EncodedSplit
 from textlatent.corpus.toy import language_of
 from textlatent.diagnostics.ledger import build_ledger
 from textlatent.run.environment import versions
@@ -46,7 +45,7 @@ def evaluate(
     run = run if isinstance(run, Run) else Run(run)
     section = run.recipe.evaluation
     name = str(text) if text is not None else split or section.split
-    encoded = text_split(run, Path(text)) if text is not None else run.split(name)
+    encoded = run.text(text) if text is not None else run.split(name)
     positions = choose(len(encoded), sentences or (None if text is not None else section.sentences), run.recipe.seed)
     model = run.model_at(checkpoint)
     device = accelerator.device if accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -90,23 +89,6 @@ def choose(count: int, wanted: int | None, seed: int) -> Tensor:
         return torch.arange(count)
     generator = torch.Generator().manual_seed(seed)
     return torch.randperm(count, generator=generator)[:wanted].sort().values
-
-
-def text_split(run: Run, path: Path) -> EncodedSplit:
-    """A file of sentences as a split, under the run's policies."""
-    data = run.recipe.data
-    column = data.column if path.suffix not in ("", ".txt", ".text") else "text"
-    texts, _, notes = read_sentences(path, column=column, on_bad_row=data.on_bad_row)
-    encoded = encode_split(
-        dataset_of(texts),
-        run.tokenizer,
-        max_tokens=data.max_tokens,
-        too_long=data.too_long,
-        name=path.name,
-        path=str(path),
-    )
-    encoded.notes.extend(notes)
-    return encoded
 
 
 def _exact(run: Run, split: EncodedSplit, positions: Tensor) -> tuple[Tensor | None, float | None]:

@@ -1,14 +1,15 @@
 """A run's folder, and what can be had from it: recipe, corpus, tokenizer, model, ledger."""
 
 import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_model
 
-from textlatent.corpus.batches import EncodedSplit
-from textlatent.corpus.source import Corpus
+from textlatent.corpus.encoding import EncodedSplit, encode_split
+from textlatent.corpus.source import Corpus, read_file
 from textlatent.models import SentenceVAE
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
@@ -70,6 +71,25 @@ class Run:
     def split(self, name: str) -> EncodedSplit:
         """One split as tokens."""
         return build.build_split(name, self.corpus, self.tokenizer, self.recipe.data)
+
+    def text(self, file: str | Path) -> EncodedSplit:
+        """A file of sentences as tokens: the recipe's column and policies, plain lines where the file has no columns.
+
+        Raises:
+            ValueError: what is wrong with the file, with file:line.
+        """
+        data, path = self.recipe.data, Path(file)
+        column = "text" if path.suffix in ("", ".txt", ".text") else data.column
+        dataset, notes = read_file(path, column=column, on_bad_row=data.on_bad_row)
+        split = encode_split(
+            dataset,
+            self.tokenizer,
+            max_tokens=data.max_tokens,
+            too_long=data.too_long,
+            name=path.name,
+            path=str(path),
+        )
+        return replace(split, notes=[*notes, *split.notes])
 
     def model_at(self, checkpoint: str = "best") -> SentenceVAE:
         """The model in evaluation mode: "best", "final" or "step-N".

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from textlatent.nats.montecarlo import effective_sample_size, log_mean_exp
-from textlatent.run.evaluate import text_split
 from textlatent.run.folder import Run
 from textlatent.training.evaluate import evaluate as evaluate_split
 
@@ -41,7 +40,7 @@ def score(
     run = run if isinstance(run, Run) else Run(run)
     if output is not None and Path(output).suffix not in (".csv", ".jsonl"):
         raise ValueError(f"the output must end in .csv or .jsonl, got {output}.")
-    encoded = text_split(run, Path(file))
+    encoded = run.text(file)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     scores = evaluate_split(
         run.model_at(checkpoint).to(device),

