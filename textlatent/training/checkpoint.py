@@ -5,11 +5,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
@@ -17,7 +19,28 @@ MANIFEST = "manifest.json"
 
 
 class CheckpointError(ValueError):
-    """A checkpoint could not be written or read; the message says which, why and what to do."""
+    """A file could not be written; the message says which, why and what to do."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What a full or forbidden disk raises while `path` is written, as one sentence.
+
+    Raises:
+        CheckpointError: the disk is full or cannot be written.
+    """
+    try:
+        yield
+    except Exception as error:
+        rust = isinstance(error, SafetensorError) or "(os error " in str(error)  # safetensors, tokenizers: no OSError
+        if not (rust or isinstance(error, OSError)):
+            raise
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        full = full or any(f"(os error {number})" in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
+        raise CheckpointError(
+            f"could not write {path}: {'the disk is full' if full else error}. Everything saved before it is intact; "
+            f"{'make room' if full else 'mend that'}, then run the same command to go on from there."
+        ) from error
 
 
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -26,12 +49,15 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     Raises:
         CheckpointError: the disk is full or cannot be written; what stood there before is untouched.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.parent / f".{folder.name}.writing"
-    old = folder.parent / f".{folder.name}.old"
-    shutil.rmtree(temporary, ignore_errors=True)
+    with writing(folder):
+        _replace(folder, fill)
+
+
+def _replace(folder: Path, fill: Callable[[Path], None]) -> None:
+    temporary, old = folder.parent / f".{folder.name}.writing", folder.parent / f".{folder.name}.old"
     try:
-        temporary.mkdir()
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
         fill(temporary)
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
         manifest = {str(path.relative_to(temporary)): _digest(path) for path in files}
@@ -44,13 +70,10 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         temporary.rename(folder)
         _sync(folder.parent)
         shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
+    except Exception:
         shutil.rmtree(temporary, ignore_errors=True)
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
-        raise CheckpointError(
-            f"could not write {folder}: {reason}. Everything saved before it is intact; make room, then run the same "
-            "command to go on from there."
-        ) from error
+        recover_folder(folder)
+        raise
 
 
 def recover_folder(folder: Path) -> None:
@@ -63,8 +86,8 @@ def recover_folder(folder: Path) -> None:
 def fault(folder: Path) -> str | None:
     """Why a folder written by `write_folder` cannot be trusted; None when it can."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
+        manifest = dict(json.loads((folder / MANIFEST).read_text()))
+    except (OSError, ValueError, TypeError) as error:
         return f"its {MANIFEST} cannot be read ({error.__class__.__name__})"
     for name, digest in manifest.items():
         if not (folder / name).is_file():
@@ -121,8 +144,13 @@ class Checkpoints:
             shutil.rmtree(self.path(old))
 
     def newest(self) -> tuple[int | None, list[str]]:
-        """The newest checkpoint that is whole, and a sentence for each damaged one, which is set aside."""
+        """The newest checkpoint that is whole, and a sentence for each damaged one, which is set aside.
+
+        For one process alone, before the first save: what a kill left half written is thrown away.
+        """
         notes = []
+        for stray in self.folder.glob(".step-*"):
+            shutil.rmtree(stray, ignore_errors=True)
         for step in self.steps():
             reason = fault(self.path(step))
             if reason is None:
