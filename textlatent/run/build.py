@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -99,7 +99,11 @@ def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: Non
     vae.tokenizer = tokenizer
     for section, part in ((model.encoder, vae.encoder), (model.decoder, vae.decoder)):
         if is_path(section.backbone):
-            note(take_weights(part.backbone, section.backbone, same_tokens=recipe.tokenizer.path == section.backbone))
+            note(
+                take_weights(
+                    cast(Any, part.backbone), section.backbone, same_tokens=recipe.tokenizer.path == section.backbone
+                )
+            )
     return vae
 
 

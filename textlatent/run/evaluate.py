@@ -51,7 +51,7 @@ def evaluate(
     device = accelerator.device if accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
     count = samples or section.samples
     scores = evaluate_split(
-        model.to(device),
+        model.to(device),  # type: ignore[arg-type]
         encoded,
         positions=positions,
         accelerator=accelerator,

@@ -43,7 +43,7 @@ def score(
     encoded = run.text(file)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     scores = evaluate_split(
-        run.model_at(checkpoint).to(device),
+        run.model_at(checkpoint).to(device),  # type: ignore[arg-type]
         encoded,
         samples=samples or run.recipe.evaluation.samples,
         seed=run.recipe.seed,

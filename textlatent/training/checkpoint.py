@@ -148,7 +148,7 @@ class Checkpoints:
 
         For one process alone, before the first save: what a kill left half written is thrown away.
         """
-        notes = []
+        notes: list[str] = []
         for stray in self.folder.glob(".step-*"):
             shutil.rmtree(stray, ignore_errors=True)
         for step in self.steps():

@@ -1,7 +1,7 @@
 """A model and a split -> Scores, one row per sentence in the split's order, over all processes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -54,7 +54,8 @@ def evaluate(
     batches = evaluation_batches(split.lengths[wanted], tokens_per_batch=tokens_per_batch)
     parts, done = [], 0
     for rows in batches[rank::world]:
-        batch = {name: tensor.to(device) for name, tensor in collate(split, wanted[rows], pad_id=pad_id).items()}
+        host = cast(dict[str, Tensor], collate(split, wanted[rows], pad_id=pad_id))
+        batch = {name: tensor.to(device) for name, tensor in host.items()}
         chunk = max(1, tokens_per_batch // batch["tokens"].numel())
         draws = []
         for first in range(0, samples, chunk):

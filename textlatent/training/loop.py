@@ -52,6 +52,7 @@ class Position:
     without_better: int = 0
     stopped_early: bool = False
     objective: dict[str, Any] = field(default_factory=dict)
+    window: dict[str, float] = field(default_factory=dict)  # sums since the last log line
 
 
 class Trainer:
@@ -115,19 +116,19 @@ class Trainer:
         resumed = self._resume()
         with on_sigterm(self.terminated):
             self._run_stage(resumed)
-            while self.position.stage + 1 < len(self.stages) and not self.position.stopped_early:
+            while self.position.stage + 1 < len(self.stages):
                 self._next_stage()
                 self._run_stage(None)
-            if self.terminated.is_set():  # it came after the last step
-                self._save()
-                raise TrainingStopped(SIGTERM_EXIT)
+            late = torch.tensor(float(self.terminated.is_set()), device=self.accelerator.device)
+            if self.accelerator.reduce(late, reduction="sum"):  # it came after the last step, to any process
+                self._stop()
         return self.position
 
     # ------------------------------------------------------------------------------------------------------- a stage
 
     def _run_stage(self, resumed: int | None) -> None:
         """A stage from where the position stands to its last step."""
-        position, stage, window = self.position, self.stages[self.position.stage], Window()
+        position, stage, window = self.position, self.stages[self.position.stage], Window(self.position.window)
         self._prepare(stage, resumed)
         for sentences in self._steps(stage):
             started = time.perf_counter()
@@ -141,8 +142,7 @@ class Trainer:
             window.add(sums, seconds=seconds)
             self._after_step(stage, window)
             if sums["terminated"]:
-                self._save()
-                raise TrainingStopped(SIGTERM_EXIT)
+                self._stop()
 
     def _prepare(self, stage: Stage, resumed: int | None) -> None:
         """Who learns, the optimiser, the wrapped model; a checkpoint's moments and weights of beta when resuming."""
@@ -180,7 +180,7 @@ class Trainer:
 
     def _next_stage(self) -> None:
         position = self.position
-        position.stage, position.stage_step = position.stage + 1, 0
+        position.stage, position.stage_step, position.stopped_early = position.stage + 1, 0, False
         position.best, position.best_step, position.without_better = None, None, 0
 
     # -------------------------------------------------------------------------------------------------------- a step
@@ -219,7 +219,7 @@ class Trainer:
         weight = 1.0 if len(mine) else 0.0
         batch = collate(self.train, mine if len(mine) else sentences[:1], pad_id=self.pad_id)
         device = self.accelerator.device
-        inputs = {name: batch[name].to(device, non_blocking=True) for name in ("tokens", "lengths", "index")}  # type: ignore[literal-required]
+        inputs = {name: batch[name].to(device, non_blocking=True) for name in ("tokens", "lengths", "index")}
         with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
             scores = self.wrapped(**inputs, seed=self.seed, epoch=self.position.epoch + 1)  # epoch 0 is evaluation's
         return objective(scores, self.position.stage_step), weight
@@ -244,15 +244,16 @@ class Trainer:
         position, options = self.position, self.options
         ended = position.stage_step == stage.steps
         position.objective = stage.objective.state_dict()
-        if ended or position.step % options.log_every == 0:
-            self._log(stage, window)
         if ended or position.step % options.validate_every == 0:
             self._validate(stage)
+            ended = ended or position.stopped_early
+        if ended or position.step % options.log_every == 0:
+            self._log(stage, window)
         if self.sampler and options.sample_every and (ended or position.step % options.sample_every == 0):
             if self.accelerator.is_main_process:
                 self.journal.write({"event": "sample", "step": position.step, **self.sampler(self.model)})
             self.model.train()
-        if ended or position.stopped_early or position.step % options.save_every == 0:
+        if ended or position.step % options.save_every == 0:
             self._save()
 
     def _log(self, stage: Stage, window: Window) -> None:
@@ -313,6 +314,12 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------- saving and resuming
 
+    def _stop(self) -> None:
+        """Leave after a SIGTERM."""
+        self._save()
+        self.journal.notes([f"SIGTERM: saved checkpoint step-{self.position.step}; the same command goes on from it."])
+        raise TrainingStopped(SIGTERM_EXIT)
+
     def _save(self) -> None:
         if self.accelerator.is_main_process and self.position.step not in self.checkpoints.steps()[:1]:
             self.checkpoints.save(
@@ -340,8 +347,8 @@ class Trainer:
         self.position = Position(**self.checkpoints.load_state(steps[0]))
         self.checkpoints.load_model(steps[0], self.model)
         self.journal.notes([*notes, f"resumed from checkpoint step-{steps[0]}."])
-        ended = self.position.stage_step >= self.stages[self.position.stage].steps
-        if ended and self.position.stage + 1 < len(self.stages) and not self.position.stopped_early:
+        ended = self.position.stopped_early or self.position.stage_step >= self.stages[self.position.stage].steps
+        if ended and self.position.stage + 1 < len(self.stages):
             self._next_stage()
             return None
         return steps[0]
