@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,9 @@ class Job:
         """The exit code of each rank; minus the signal that killed it."""
         return self.processes.receive()["codes"]
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send every rank a signal; one that has ended already is left alone."""
-        for pid in self.pids:
+    def kill(self, number: int = signal.SIGKILL, *, ranks: Sequence[int] | None = None) -> None:
+        """Send these ranks (all if not given) a signal; one that has ended already is left alone."""
+        for pid in self.pids if ranks is None else [self.pids[rank] for rank in ranks]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 

@@ -27,7 +27,7 @@ class TrainingOptions:
         sample_every: steps between looks at samples; 0 for none.
         save_every: steps between checkpoints.
         keep_checkpoints: how many of the newest checkpoints stay.
-        patience: validations without a better one after which to stop; None never stops early.
+        patience: validations without a better one after which a stage ends; None never stops early.
         trackers: accelerate's names: tensorboard, wandb, ...
         deterministic: bit-exact repeats on CUDA too, at some speed.
     """

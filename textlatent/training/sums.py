@@ -1,6 +1,5 @@
 """A step's sums, packed into one vector for one all-reduce, and their averages over the steps between two log lines."""
 
-import math
 from typing import Any
 
 import torch
@@ -28,33 +27,29 @@ def unpack(packed: Float[Tensor, " n"], norm: Float[Tensor, ""]) -> dict[str, An
 
 
 class Window:
-    """Averages over the steps since the last log line."""
+    """Averages over the steps since the last log line.
 
-    def __init__(self) -> None:
-        self._clear()
+    Args:
+        sums: where they are kept; a checkpoint holds them, so that a resumed run's next line covers the same steps.
+    """
 
-    def _clear(self) -> None:
-        self.count = self.tokens = self.rate = self.distortion = self.seconds = 0.0
-        self.last: dict[str, float] = {}
+    def __init__(self, sums: dict[str, float]) -> None:
+        self.sums = sums
 
     def add(self, sums: dict[str, Any], *, seconds: float) -> None:
         """Take in one step."""
-        self.count += sums["count"]
-        self.tokens += sums["tokens"]
-        self.rate += sums["rate"]
-        self.distortion += sums["distortion"]
-        self.seconds += seconds
-        self.last = {name: sums[name] for name in ("beta", "gradient_norm", "learning_rate")}
+        step = {name: sums[name] for name in ("count", "tokens", "rate", "distortion")} | {"seconds": seconds}
+        self.sums.update({name: self.sums.get(name, 0.0) + value for name, value in step.items()})
+        self.sums.update({name: sums[name] for name in ("beta", "gradient_norm", "learning_rate")})
 
     def close(self) -> dict[str, float]:
         """Means per sentence in nats, speed, and the last step's weights; then begin anew."""
-        count = self.count or math.nan
-        numbers = {
-            "rate_nats": self.rate / count,
-            "distortion_nats": self.distortion / count,
-            "neg_elbo_nats": (self.rate + self.distortion) / count,
-            **self.last,
-            "tokens_per_second": self.tokens / self.seconds if self.seconds else math.nan,
+        sums = dict(self.sums)
+        self.sums.clear()
+        return {
+            "rate_nats": sums["rate"] / sums["count"],
+            "distortion_nats": sums["distortion"] / sums["count"],
+            "neg_elbo_nats": (sums["rate"] + sums["distortion"]) / sums["count"],
+            **{name: sums[name] for name in ("beta", "gradient_norm", "learning_rate")},
+            "tokens_per_second": sums["tokens"] / sums["seconds"],
         }
-        self._clear()
-        return numbers
