@@ -25,6 +25,7 @@ _HOME = {
     "load_recipe": "textlatent.recipe.load",
     "train": "textlatent.run",
     "evaluate": "textlatent.run",
+    "Run": "textlatent.run",
 }
 
 __all__ = ["__version__", *_HOME]

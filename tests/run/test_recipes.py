@@ -1,10 +1,13 @@
 """The recipes that come along: listed, found by name, copied; the data that come along: found from anywhere."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from textlatent.run.recipes import copy_recipe, find_recipe, list_recipes, locate, shipped_folder
+from textlatent.recipe.load import load_recipe
+from textlatent.run.recipes import ShippedRecipe, copy_recipe, find_recipe, list_recipes, locate, shipped_folder
+from textlatent.run.validate import validate
 
 
 def test_every_recipe_is_listed_with_what_it_is() -> None:
@@ -61,3 +64,24 @@ def test_data_that_come_along_are_found_from_anywhere(tmp_path: Path, monkeypatc
     Path("data/toy").mkdir(parents=True)
     Path(toy).write_text("mine")
     assert locate(toy) == toy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shipped", list_recipes(), ids=lambda each: each.name)
+def test_every_recipe_trains_two_steps(shipped: ShippedRecipe, tmp_path: Path) -> None:
+    """On 300 sentences of the toy corpus, whatever its own corpus is, and with a vocabulary they can fill."""
+    lines = (shipped_folder("data") / "toy" / "sentences.tsv").read_text().splitlines()
+    (tmp_path / "some.tsv").write_text("\n".join(lines[:301]) + "\n")
+    overrides = [f"data.path={tmp_path / 'some.tsv'}", "training.tokens_per_step=256"]
+    if load_recipe(shipped.path).tokenizer.type != "word":
+        overrides += ["tokenizer.vocabulary=340", "data.max_tokens=64"]
+    steps: list[int] = []
+
+    def watch(event: dict[str, Any]) -> None:
+        if event["event"] == "log":
+            steps.append(event["step"])
+
+    found = validate(shipped.path, overrides=overrides, dry_run=True, progress=watch)
+    assert steps == [1, 2]
+    assert found.cost is not None
+    assert found.measured["seconds_per_step"] > 0
