@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 60.0  # seconds the other ranks get to end after one has failed
+PATIENCE = 300.0  # seconds the other ranks get to end after one has failed
 
 
 class Processes:

@@ -123,7 +123,7 @@ def _write(folder: Path, values: dict[str, Any]) -> str:
 
 def _wait_for(run: Path, step: int, job: Job) -> None:
     """Until the run has logged a step."""
-    metrics, deadline = run / "metrics.jsonl", time.monotonic() + 120
+    metrics, deadline = run / "metrics.jsonl", time.monotonic() + 600
     while f'"step": {step},' not in (metrics.read_text() if metrics.exists() else ""):
         assert time.monotonic() < deadline, job.errors()
         time.sleep(0.005)

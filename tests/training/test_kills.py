@@ -1,0 +1,35 @@
+"""A few of the kills of kills.py: forked launches are killed, a real one finishes the run."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Processes
+from tests.training.kills import Command, Launch, command, kill_and_finish, recipe
+from tests.training.resume import fingerprint
+
+KILLS, STEPS = 4, 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [1, 2])
+def test_killed_and_started_again_it_is_the_run_left_alone(tmp_path: Path, processes: Processes, world: int) -> None:
+    launches = 0
+
+    def start(path: Path) -> Launch:
+        nonlocal launches
+        launches += 1
+        if launches > KILLS:
+            return Command(command(world, path), tmp_path / "log")
+        return processes.start("tests.processes:train", str(path), world=world, folder=tmp_path / "job")
+
+    whole = recipe(tmp_path, steps=STEPS, name="whole")
+    job = processes.start("tests.processes:train", str(whole), world=world, folder=tmp_path / "job-0")
+    assert job.wait() == [0] * world, job.errors()
+    kills = kill_and_finish(start, tmp_path, name="killed", steps=STEPS, kills=KILLS, seed=world)
+    assert len(kills) == KILLS, f"the run was done before it could be killed so often: {kills}"
+    assert (tmp_path / "log").read_text().count("resumed from checkpoint") == 1
+    runs = tmp_path / "runs"
+    assert fingerprint(runs / "killed") == fingerprint(runs / "whole")
+    final = (runs / "killed" / "final" / "model.safetensors").read_bytes()
+    assert final == (runs / "whole" / "final" / "model.safetensors").read_bytes()
