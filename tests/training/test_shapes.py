@@ -13,7 +13,6 @@ from torch import Tensor
 
 from tests.processes import Processes
 from tests.toy_run import NO_DROPOUT, merged, toy_recipe, toy_trainer
-from tests.training import shapes
 from textlatent.corpus.batches import collate, plan_epoch
 
 ACCUMULATIONS = (1, 2, 4)

@@ -7,6 +7,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from textlatent.run.folder import Run
+from textlatent.training.checkpoint import writing
 
 
 def encode(run: Run | str | Path, file: str | Path, output: str | Path, *, checkpoint: str = "final") -> dict[str, Any]:
@@ -30,8 +31,9 @@ def encode(run: Run | str | Path, file: str | Path, output: str | Path, *, check
     split = run.text(file)
     posterior = run.model_at(checkpoint).encode(split.texts(range(len(split))))
     mean, log_variance = posterior.mean.numpy(), posterior.log_variance.numpy()
-    if output.suffix == ".npy":
-        np.save(output, mean, allow_pickle=False)
-    else:
-        save_file({"mean": mean, "log_variance": log_variance}, str(output))
+    with writing(output):
+        if output.suffix == ".npy":
+            np.save(output, mean, allow_pickle=False)
+        else:
+            save_file({"mean": mean, "log_variance": log_variance}, str(output))
     return {"sentences": len(split), "latent_size": mean.shape[1], "output": str(output), "notes": split.notes}

@@ -14,6 +14,7 @@ from textlatent.diagnostics.ledger import build_ledger
 from textlatent.run.environment import versions
 from textlatent.run.folder import Run
 from textlatent.run.recipes import locate
+from textlatent.training.checkpoint import writing
 from textlatent.training.evaluate import evaluate as evaluate_split
 
 
@@ -40,22 +41,26 @@ def evaluate(
         checkpoint: "final", "best" or "step-N".
         precision: "fp32" or "bf16"; the recipe's if not given.
         accelerator: shares the work among its processes.
-        progress: called with {"event": "progress", "done", "total"} and at the end {"event": "ledger", "ledger"}.
+        progress: called with {"event": "progress", "done", "total"}, at the end with a note for whatever was left out
+            and with {"event": "ledger", "ledger"}.
+
+    Raises:
+        ValueError: no such split or checkpoint, a fault in the text, or fewer than one sample or sentence.
     """
     run = run if isinstance(run, Run) else Run(run)
     section = run.recipe.evaluation
     name = str(text) if text is not None else split or section.split
     encoded = run.text(text) if text is not None else run.split(name)
-    positions = choose(len(encoded), sentences or (None if text is not None else section.sentences), run.recipe.seed)
+    wanted = section.sentences if sentences is None and text is None else sentences
+    positions = choose(len(encoded), wanted, run.recipe.seed)
     model = run.model_at(checkpoint)
     device = accelerator.device if accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    count = samples or section.samples
     scores = evaluate_split(
         model.to(device),  # type: ignore[arg-type]
         encoded,
         positions=positions,
         accelerator=accelerator,
-        samples=count,
+        samples=section.samples if samples is None else samples,
         seed=run.recipe.seed,
         tokens_per_batch=section.tokens_per_batch,
         precision=precision or section.precision,
@@ -64,7 +69,7 @@ def evaluate(
     )
     context = {
         "split": name,
-        "corpus": {"path": run.corpus.source, "sha256": run.corpus.sha256},
+        "corpus": {name: run.corpus_card[name] for name in ("path", "sha256")},
         "model": {"run": str(run.folder), "checkpoint": checkpoint, "type": model.config.model_type},
         "seed": run.recipe.seed,
         "versions": versions(),
@@ -76,15 +81,20 @@ def evaluate(
     )
     if accelerator is None or accelerator.is_main_process:
         suffix = "" if text is None and name == section.split else f"-{Path(name).stem}"
-        scores.save(run.folder / f"scores{suffix}.safetensors", about=context)
-        (run.folder / f"ledger{suffix}.json").write_text(json.dumps(ledger, indent=1))
+        with writing(run.folder / f"ledger{suffix}.json"):
+            scores.save(run.folder / f"scores{suffix}.safetensors", about=context)
+            (run.folder / f"ledger{suffix}.json").write_text(json.dumps(ledger, indent=1))
         if progress is not None:
+            for note in encoded.notes:
+                progress({"event": "note", "text": note})
             progress({"event": "ledger", "ledger": ledger})
     return ledger
 
 
 def choose(count: int, wanted: int | None, seed: int) -> Tensor:
     """Positions of `wanted` of `count` sentences, drawn by the seed, in the split's order; all where none are named."""
+    if wanted is not None and wanted < 1:
+        raise ValueError(f"at least one sentence must be asked for, got {wanted}.")
     if wanted is None or wanted >= count:
         return torch.arange(count)
     generator = torch.Generator().manual_seed(seed)

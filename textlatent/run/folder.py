@@ -45,6 +45,11 @@ class Run:
         self.check_corpus(corpus)
         return corpus
 
+    @cached_property
+    def corpus_card(self) -> dict[str, Any]:
+        """corpus.json: path, sha256 and sizes of the corpus the run began with, without reading it."""
+        return json.loads((self.folder / "corpus.json").read_text())
+
     def check_corpus(self, corpus: Corpus) -> None:
         """Refuse a corpus that differs from the one the run began with.
 
@@ -105,13 +110,14 @@ class Run:
                 f"{self.folder} has no checkpoint {checkpoint!r}; it has "
                 f"{', '.join(known) or 'none yet: train it first'}."
             )
+        folder = self.folder / checkpoint if checkpoint in named else self.folder / "checkpoints" / checkpoint
+        if (reason := fault(folder)) is not None:
+            others = [f"use --checkpoint {name}, or " for name in known if name != checkpoint]
+            raise ValueError(f"{folder} is damaged: {reason}; {''.join(others[-1:])}run `train` again.")
         if checkpoint in named:
-            folder = self.folder / checkpoint
-            if (reason := fault(folder)) is not None:
-                raise ValueError(f"{folder} is damaged: {reason}; use --checkpoint {known[-1]}, or train again.")
             return SentenceVAE.from_pretrained(folder).eval()
         model = build.build_model(self.recipe, self.tokenizer)
-        load_model(model, str(self.folder / "checkpoints" / checkpoint / "model.safetensors"))
+        load_model(model, str(folder / "model.safetensors"))
         return model.eval()
 
     @cached_property

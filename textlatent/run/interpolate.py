@@ -40,8 +40,7 @@ def path_between(
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}.")
-    if steps < 2:
-        raise ValueError(f"steps must be >= 2 (both ends are included), got {steps}.")
+    _check_steps(steps)
     t = torch.linspace(0.0, 1.0, steps, dtype=first.dtype)[:, None]
     if kind == "linear":
         return torch.lerp(first, second, t)
@@ -52,6 +51,11 @@ def path_between(
         return torch.lerp(first, second, t)
     direction = (torch.sin((1 - t) * angle) * first / norms[0] + torch.sin(t * angle) * second / norms[1]) / angle.sin()
     return direction * torch.lerp(norms[0], norms[1], t)
+
+
+def _check_steps(steps: int) -> None:
+    if steps < 2:
+        raise ValueError(f"steps must be >= 2 (both ends are included), got {steps}.")
 
 
 def interpolate(
@@ -78,7 +82,7 @@ def interpolate(
         generation: transformers' generation settings; greedy if none.
 
     Raises:
-        ValueError: neither or both of second and dimension, or a dimension there is not.
+        ValueError: neither or both of second and dimension, a dimension there is not, or fewer than two steps.
     """
     run = run if isinstance(run, Run) else Run(run)
     model = run.model_at(checkpoint)
@@ -91,6 +95,7 @@ def interpolate(
         at = torch.linspace(0.0, 1.0, steps).tolist()
     else:
         size = model.config.latent_size
+        _check_steps(steps)
         if not 0 <= dimension < size:
             raise ValueError(f"dimension must be in 0..{size - 1}, got {dimension}.")
         with torch.no_grad():

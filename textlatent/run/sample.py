@@ -17,11 +17,17 @@ def sample(
     Args:
         run: a Run or its folder.
         count: how many.
-        seed: of the draws; draw i is the same however many are asked for.
+        seed: of the draws. The i-th z is the same however many are asked for; its words, drawn together with the
+            others', are the same for the same count.
         checkpoint: "final", "best" or "step-N".
-        generation: transformers' generation settings. Words are drawn too (do_sample=True) unless told otherwise,
-            because P(y) = E_pri P_dec(y|z) is a distribution over sentences, not over their modes.
+        generation: transformers' generation settings. Words are drawn too (do_sample=True), because P(y) =
+            E_pri P_dec(y|z) is a distribution over sentences, not over their modes; beams alone search instead.
+
+    Raises:
+        ValueError: fewer than one sentence, or no such checkpoint.
     """
+    if count < 1:
+        raise ValueError(f"count must be >= 1, got {count}.")
     run = run if isinstance(run, Run) else Run(run)
     model = run.model_at(checkpoint)
     prior = model.prior()
@@ -29,13 +35,11 @@ def sample(
     torch.manual_seed(seed)
     with torch.no_grad():
         z = prior.sample(noise.to(prior.mean))
-    settings: dict[str, Any] = {"do_sample": True, "top_k": 0, **generation}
-    if settings.get("num_beams", 1) > 1 and "do_sample" not in generation:
-        settings["do_sample"] = False
-    return model.decode(z, **_without_sampling_settings(settings))
+    return model.decode(z, **_with_words_drawn(generation))
 
 
-def _without_sampling_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    if settings["do_sample"]:
-        return settings
-    return {name: value for name, value in settings.items() if name not in ("top_k", "top_p", "temperature")}
+def _with_words_drawn(generation: dict[str, Any]) -> dict[str, Any]:
+    """The settings, words drawn from all of P_dec unless they say otherwise."""
+    searches = generation.get("num_beams", 1) > 1 and not generation.keys() & {"temperature", "top_p", "top_k"}
+    settings = {"do_sample": not searches, **generation}
+    return {"top_k": 0, **settings} if settings["do_sample"] else settings

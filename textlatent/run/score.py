@@ -10,6 +10,7 @@ import torch
 
 from textlatent.nats.montecarlo import effective_sample_size, log_mean_exp
 from textlatent.run.folder import Run
+from textlatent.training.checkpoint import writing
 from textlatent.training.evaluate import evaluate as evaluate_split
 
 COLUMNS = ("sentence", "tokens", "rate_nats", "distortion_nats", "neg_elbo_nats", "iw_nll_nats", "ess")
@@ -32,7 +33,7 @@ def score(
         output: NAME.csv or NAME.jsonl to write as well.
         samples: importance samples K per sentence; the recipe's if not given.
         checkpoint: "final", "best" or "step-N".
-        progress: called with {"event": "progress", "done", "total"}.
+        progress: called with {"event": "progress", "done", "total"}, and with a note for whatever was left out.
 
     Raises:
         ValueError: an ending other than .csv or .jsonl, or a fault in the file.
@@ -45,7 +46,7 @@ def score(
     scores = evaluate_split(
         run.model_at(checkpoint).to(device),  # type: ignore[arg-type]
         encoded,
-        samples=samples or run.recipe.evaluation.samples,
+        samples=run.recipe.evaluation.samples if samples is None else samples,
         seed=run.recipe.seed,
         tokens_per_batch=run.recipe.evaluation.tokens_per_batch,
         pad_id=run.tokenizer.pad_token_id,
@@ -65,12 +66,15 @@ def score(
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
     if output is not None:
         write_rows(rows, Path(output))
+    if progress is not None:
+        for note in encoded.notes:
+            progress({"event": "note", "text": note})
     return rows
 
 
 def write_rows(rows: list[dict[str, Any]], output: Path) -> None:
     """Write the rows as CSV or JSONL, by the file's ending."""
-    with output.open("w", encoding="utf-8", newline="") as file:
+    with writing(output), output.open("w", encoding="utf-8", newline="") as file:
         if output.suffix == ".jsonl":
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         else:

@@ -1,7 +1,8 @@
 """train: a recipe -> a run with its model, its ledger and its Scores."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,9 @@ def train(
     with accelerator.main_process_first():
         run, pieces = _prepare(loaded, folder, accelerator.is_main_process, note)
     model = build.build_model(loaded, pieces["tokenizer"], note=note)
-    if start is not None and not Checkpoints(folder / "checkpoints").steps():
+    if start is not None and not Checkpoints(folder / "checkpoints").any_valid():
         _start_from(model, start, note)
-    if loaded.training.trackers:
+    with _trackers_may_fail(note):
         accelerator.init_trackers("textlatent", config={"recipe": dump_recipe(loaded)})
     trainer = Trainer(
         model,
@@ -89,8 +90,18 @@ def train(
         target = loaded.stage_objective(loaded.stages[-1]).target_rate
         save_run_figure(run.folder / "training.png", run_figure(run.metrics, ledger, target_rate=target))
     accelerator.wait_for_everyone()
-    accelerator.end_training()
+    with _trackers_may_fail(note):
+        accelerator.end_training()
     return run
+
+
+@contextmanager
+def _trackers_may_fail(note: Callable[[str], None]) -> Iterator[None]:
+    """A tracker's failure (no network, no account) is told and does not stop the run."""
+    try:
+        yield
+    except Exception as error:
+        note(f"a tracker failed ({error}); the run goes on without trackers.")
 
 
 def _noter(accelerator: Any, tell: Progress) -> Callable[[str], None]:
@@ -102,23 +113,27 @@ def _noter(accelerator: Any, tell: Progress) -> Callable[[str], None]:
 
 
 def _prepare(recipe: Recipe, folder: Path, main: bool, note: Callable[[str], None]) -> tuple[Run, dict[str, Any]]:
-    """The folder made or found again, and corpus, tokenizer and splits in it; the main process comes first."""
-    if (folder / "recipe.yaml").exists():
+    """The folder made or found again, and corpus, tokenizer and splits in it; the main process comes first.
+
+    Until there is a checkpoint there is nothing to protect: a recipe that was mended takes the folder over.
+    """
+    begun = (folder / "recipe.yaml").exists() and any((folder / "checkpoints").glob("*step-*"))
+    if main and begun:
         different = differing_keys(load_recipe(folder / "recipe.yaml"), recipe)
-        if main and different:
+        if different:
             raise ValueError(
                 f"{folder} holds a run of another recipe: {', '.join(different)} differ. Give this recipe another "
                 "name, or delete the folder to begin anew."
             )
     corpus = build.build_corpus(recipe.data)
     if main:
-        if (folder / "recipe.yaml").exists():
+        if begun:
             Run(folder).check_corpus(corpus)
         for text in corpus.notes:
             note(text)
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "corpus.json", json.dumps(build.corpus_card(corpus), indent=1))
-        if not (folder / "tokenizer").exists():
+        if not begun:
             tokenizer = build.build_tokenizer(recipe, corpus)
             write_folder(folder / "tokenizer", tokenizer.save_pretrained)
         _write(folder / "recipe.yaml", dump_recipe(recipe))

@@ -143,6 +143,10 @@ class Checkpoints:
         for old in self.steps()[self.keep :]:
             shutil.rmtree(self.path(old))
 
+    def any_valid(self) -> bool:
+        """Whether one of them is whole."""
+        return any(fault(self.path(step)) is None for step in self.steps())
+
     def newest(self) -> tuple[int | None, list[str]]:
         """The newest checkpoint that is whole, and a sentence for each damaged one, which is set aside.
 

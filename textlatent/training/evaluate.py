@@ -45,7 +45,12 @@ def evaluate(
         keep_latents: also z, the posterior's and the prior's parameters.
         pad_id: of the tokenizer.
         progress: called with {"event": "progress", "done", "total"} in sentences x draws.
+
+    Raises:
+        ValueError: no sentences, or fewer than one draw.
     """
+    if samples < 1:
+        raise ValueError(f"samples must be >= 1, got {samples}.")
     rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     device = next(model.parameters()).device
     training = model.training

@@ -1,12 +1,15 @@
 """What happened, told to metrics.jsonl, to accelerate's trackers and to whoever watches."""
 
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+
+from textlatent.training.checkpoint import writing
 
 
 class Journal:
@@ -25,11 +28,15 @@ class Journal:
         self.tracking = True
 
     def write(self, event: dict[str, Any]) -> None:
-        """Record an event; its numbers go to the trackers too. A tracker that fails is reported and left out."""
+        """Record an event; its numbers go to the trackers too. A tracker that fails is reported and left out.
+
+        A number that is not finite (the standard error of one sentence) is null: JSON has no NaN.
+        """
         if not self.accelerator.is_main_process:
             return
-        with self.path.open("a") as file:
-            file.write(json.dumps(event) + "\n")
+        finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in event.items()}
+        with writing(self.path), self.path.open("a") as file:
+            file.write(json.dumps(finite, allow_nan=False) + "\n")
         self.progress(event)
         if event["event"] in ("log", "validate") and self.tracking:
             numbers = {f"{event['event']}/{k}": v for k, v in event.items() if isinstance(v, float)}

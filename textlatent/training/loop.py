@@ -10,6 +10,7 @@ random outlives a step: dropout is seeded by (seed, stage, step, process, part),
 """
 
 import math
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -182,6 +183,7 @@ class Trainer:
         position = self.position
         position.stage, position.stage_step, position.stopped_early = position.stage + 1, 0, False
         position.best, position.best_step, position.without_better = None, None, 0
+        self._forget_best()
 
     # -------------------------------------------------------------------------------------------------------- a step
 
@@ -332,6 +334,11 @@ class Trainer:
             write_folder(self.folder / "best", self.model.save_pretrained)
         self.accelerator.wait_for_everyone()
 
+    def _forget_best(self) -> None:
+        """What is called best is of this run and this stage."""
+        if self.accelerator.is_main_process:
+            shutil.rmtree(self.folder / "best", ignore_errors=True)
+
     def _resume(self) -> int | None:
         """Stand where the newest valid checkpoint stood; its step, or None at the beginning (of a run or a stage)."""
         step, notes = None, list[str]()
@@ -342,6 +349,7 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         steps = self.checkpoints.steps()
         if not steps:
+            self._forget_best()
             self.journal.notes(notes)
             return None
         self.position = Position(**self.checkpoints.load_state(steps[0]))
