@@ -29,7 +29,7 @@ from textlatent.objective.objective import Objective, Terms
 from textlatent.training.checkpoint import Checkpoints, recover_folder, write_folder
 from textlatent.training.evaluate import evaluate
 from textlatent.training.journal import Journal
-from textlatent.training.optimizer import build_optimizer, learning_rate_at, reinitialise, seed_of
+from textlatent.training.optimizer import build_optimizer, learning_rate_at, reinitialise, seed_of, seed_torch
 from textlatent.training.options import PARTS, Stage, TrainingOptions
 from textlatent.training.signals import SIGTERM_EXIT, TrainingStopped, on_sigterm
 from textlatent.training.sums import Window, pack, unpack
@@ -193,7 +193,7 @@ class Trainer:
         beta = stage.objective.beta(self.position.stage_step)
         totals: list[Tensor] = []
         for part in range(options.accumulation):
-            torch.manual_seed(seed_of(self.seed, self.position.stage, self.position.stage_step, rank, part))
+            seed_torch(seed_of(self.seed, self.position.stage, self.position.stage_step, rank, part))
             mine = share(sentences, parts=world * options.accumulation, part=rank + part * world)
             last = part + 1 == options.accumulation
             with nullcontext() if last else self.accelerator.no_sync(self.wrapped):

@@ -46,6 +46,13 @@ def seed_of(*words: int) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
+def seed_torch(seed: int) -> None:
+    """Seed torch's generators as `torch.manual_seed` does, without the 0.8 ms it takes to look at the call stack."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
+
+
 def reinitialise(model: Any, part: str, *, seed: int) -> None:
     """Give one part of a model fresh weights, as a new model with this seed would have."""
     torch.manual_seed(seed)

@@ -50,6 +50,7 @@ class Window:
             "rate_nats": sums["rate"] / sums["count"],
             "distortion_nats": sums["distortion"] / sums["count"],
             "neg_elbo_nats": (sums["rate"] + sums["distortion"]) / sums["count"],
+            "distortion_nats_per_token": sums["distortion"] / sums["tokens"],
             **{name: sums[name] for name in ("beta", "gradient_norm", "learning_rate")},
             "tokens_per_second": sums["tokens"] / sums["seconds"],
         }
