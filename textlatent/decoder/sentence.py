@@ -1,5 +1,7 @@
 """A causal transformer that is given z: as slots before the sentence, added to every position, or both."""
 
+from copy import deepcopy
+from inspect import signature
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +14,7 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from textlatent.decoder.head import token_log_prob
+from textlatent.decoder.probe import has_plain_head, refuse_forgetful
 
 INJECTIONS = ("prefix", "add", "both")
 
@@ -26,6 +29,9 @@ class SentenceDecoderConfig(PreTrainedConfig):
         inject: "prefix" (slots before BOS), "add" (to every token's embedding) or "both".
         slots: how many prefix slots z becomes.
         max_tokens: longest sentence generated, EOS included.
+        bos_token_id: what a sentence begins with; the backbone's if not given, as the next two.
+        eos_token_id: what it ends with.
+        pad_token_id: what stands after its end.
     """
 
     model_type = "textlatent_sentence_decoder"
@@ -36,6 +42,9 @@ class SentenceDecoderConfig(PreTrainedConfig):
     inject: str = "both"
     slots: int = 1
     max_tokens: int = 64
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    pad_token_id: int | None = None
     tie_word_embeddings: bool = True
     initializer_range: float = 0.02
 
@@ -46,8 +55,12 @@ class SentenceDecoderConfig(PreTrainedConfig):
             self.backbone = AutoConfig.for_model(values.pop("model_type", "gpt2"), **values)
         elif self.backbone is None:
             self.backbone = AutoConfig.for_model("gpt2")
+        if hasattr(self.backbone, "is_decoder"):
+            self.backbone = deepcopy(self.backbone)  # it may be the encoder's too
+            self.backbone.is_decoder = True  # else bert and its kin would look ahead
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
-            kwargs.setdefault(name, getattr(self.backbone, name, None))
+            if getattr(self, name) is None:
+                setattr(self, name, getattr(self.backbone, name, None))
         self.tie_word_embeddings = bool(getattr(self.backbone, "tie_word_embeddings", False))
         super().__post_init__(**kwargs)
 
@@ -57,6 +70,14 @@ class SentenceDecoderConfig(PreTrainedConfig):
             raise ValueError(f"inject must be one of {', '.join(INJECTIONS)}, got {self.inject!r}.")
         if self.inject != "add" and self.slots < 1:
             raise ValueError(f"slots must be >= 1 to inject z as a prefix, got {self.slots}; use inject: add.")
+
+    def validate_tokens(self) -> None:
+        """Refuse a decoder that could not begin or end a sentence."""
+        if self.bos_token_id is None or self.eos_token_id is None:
+            raise ValueError(
+                f"a decoder needs bos_token_id and eos_token_id, got {self.bos_token_id} and {self.eos_token_id}; set "
+                f"them in its backbone's configuration."
+            )
 
     def get_text_config(self, *_: Any, **__: Any) -> PreTrainedConfig:
         """The backbone's configuration: caches are shaped by its layers."""
@@ -85,10 +106,11 @@ class SentenceDecoder(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         assert isinstance(config.backbone, PreTrainedConfig)
         self.backbone = AutoModelForCausalLM.from_config(config.backbone)
-        hidden_size = config.backbone.hidden_size
+        refuse_forgetful(self.backbone)
+        width: int = self.get_input_embeddings().embedding_dim  # some families project it to their hidden size
         # The one place where z enters: another way in is another map here and a term in `_embed`.
-        self.to_slots = nn.Linear(config.latent_size, config.prefix * hidden_size) if config.prefix else None
-        self.to_every = nn.Linear(config.latent_size, hidden_size) if config.inject != "prefix" else None
+        self.to_slots = nn.Linear(config.latent_size, config.prefix * width) if config.prefix else None
+        self.to_every = nn.Linear(config.latent_size, width) if config.inject != "prefix" else None
         self._plain_head: bool | None = None
         self.post_init()
         self.generation_config.max_length = None
@@ -102,11 +124,11 @@ class SentenceDecoder(PreTrainedModel, GenerationMixin):
         else:
             super()._init_weights(module)
 
-    def get_input_embeddings(self) -> nn.Module:
+    def get_input_embeddings(self) -> Any:
         """The backbone's token embeddings."""
         return self.backbone.get_input_embeddings()
 
-    def get_output_embeddings(self) -> nn.Module:
+    def get_output_embeddings(self) -> Any:
         """The backbone's output layer."""
         return self.backbone.get_output_embeddings()
 
@@ -127,10 +149,11 @@ class SentenceDecoder(PreTrainedModel, GenerationMixin):
 
         Padding stands at the end, where a causal transformer cannot see it, so no attention mask is needed.
         """
-        bos = tokens.new_full((tokens.shape[0], 1), self.config.bos_token_id)
-        embeds = self._embed(torch.cat([bos, tokens[:, :-1]], 1), latents, prefix=True)
+        before = nn.functional.pad(tokens[:, :-1], (1, 0), value=self.config.bos_token_id)
+        before = before.masked_fill(~mask, self.config.bos_token_id)  # attention weight 0 times a NaN is a NaN
+        embeds = self._embed(before, latents, prefix=True)
         if self._plain_head is None:
-            self._plain_head = self._probe_head()
+            self._plain_head = has_plain_head(self.backbone, token=self.config.bos_token_id)
         if self._plain_head:
             hidden = self.backbone.base_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
             head = self.get_output_embeddings()
@@ -138,26 +161,9 @@ class SentenceDecoder(PreTrainedModel, GenerationMixin):
             log_prob = token_log_prob(scored, head.weight, getattr(head, "bias", None), tokens[mask])
         else:
             logits = self.backbone(inputs_embeds=embeds, use_cache=False).logits[:, self.config.prefix :][mask]
-            log_prob = -nn.functional.cross_entropy(logits.float(), tokens[mask], reduction="none")
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            log_prob = -nn.functional.cross_entropy(logits, tokens[mask], reduction="none")
         return log_prob.new_zeros(mask.shape).masked_scatter(mask, log_prob)
-
-    @torch.no_grad()
-    def _probe_head(self) -> bool:
-        """Whether the backbone's logits are its output layer's, neither scaled nor capped nor cut afterwards."""
-        head = self.get_output_embeddings()
-        if not isinstance(head, nn.Linear):
-            return False
-        seen: list[Tensor] = []
-        hook = head.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
-        training = self.backbone.training
-        self.backbone.eval()
-        try:
-            bos = torch.full((1, 2), self.config.bos_token_id, device=self.device)
-            logits = self.backbone(input_ids=bos, use_cache=False).logits
-        finally:
-            hook.remove()
-            self.backbone.train(training)
-        return len(seen) == 1 and torch.equal(seen[0], logits)
 
     def forward(
         self,
@@ -185,13 +191,13 @@ class SentenceDecoder(PreTrainedModel, GenerationMixin):
 
     def _prepare_cache_for_generation(
         self, generation_config: Any, model_kwargs: dict, mode: Any, batch_size: int, max_cache_length: int
-    ) -> bool:
+    ) -> Any:
         """As transformers' own, with room for the slots in a cache of fixed size."""
-        return super()._prepare_cache_for_generation(
+        return super()._prepare_cache_for_generation(  # type: ignore[misc]
             generation_config, model_kwargs, mode, batch_size, max_cache_length + self.config.prefix
         )
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]
         self,
         input_ids: Tensor,
         next_sequence_length: int | None = None,
@@ -211,6 +217,11 @@ class SentenceDecoder(PreTrainedModel, GenerationMixin):
             else:
                 slots = attention_mask.new_ones((attention_mask.shape[0], self.config.prefix))
                 attention_mask = torch.cat([slots, attention_mask], 1)
+                if "position_ids" not in signature(self.backbone.forward).parameters:
+                    raise ValueError(
+                        f"{self.config.backbone.model_type} takes no position_ids, so padding before a prompt would be "
+                        f"counted as text; generate from prompts of one length at a time."
+                    )
                 positions = (attention_mask.long().cumsum(1) - 1).clamp(min=0)
         if next_sequence_length is not None:
             input_ids = input_ids[:, -next_sequence_length:]

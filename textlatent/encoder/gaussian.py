@@ -61,6 +61,7 @@ class GaussianEncoder(Encoder):
 
     def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> DiagonalGaussian:
         """N(mu(y), sigma(y)^2) of each sentence, mean and log-variance [B, D] in the parameters' precision."""
+        tokens = torch.where(mask, tokens, tokens[:, :1])  # attention gives padding weight 0, but 0 * NaN is NaN
         hidden = self.backbone(input_ids=tokens, attention_mask=mask.long()).last_hidden_state  # [B, T, H]
         with torch.autocast(hidden.device.type, enabled=False):
             pooled = pool(hidden.to(self.head.weight.dtype), mask, self.pooling)

@@ -1,12 +1,14 @@
 """The sentence VAE: Gaussian encoder x Gaussian prior x sentence decoder x pathwise gradient."""
 
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import torch
 from huggingface_hub.dataclasses import strict
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedConfig
+from transformers import initialization as init
 
 from textlatent.decoder.sentence import SentenceDecoder, SentenceDecoderConfig
 from textlatent.encoder.gaussian import GaussianEncoder
@@ -26,7 +28,7 @@ class SentenceVAEConfig(PreTrainedConfig):
 
     Attributes:
         encoder: configuration of any transformers encoder.
-        decoder: a SentenceDecoderConfig: any causal transformer, and how z enters it.
+        decoder: a SentenceDecoderConfig: any causal transformer, and how z enters it (a transformer alone: "both").
         latent_size: D.
         prior: "standard" or "learned" (THEORY T5).
         pooling: "mean", "max", "first" or "last": tokens' vectors to one.
@@ -50,8 +52,9 @@ class SentenceVAEConfig(PreTrainedConfig):
         if not isinstance(self.encoder, PreTrainedConfig):
             values = dict(self.encoder or {})
             self.encoder = AutoConfig.for_model(values.pop("model_type", "bert"), **values)
-        if not isinstance(self.decoder, PreTrainedConfig):
-            values = {"latent_size": self.latent_size, **(self.decoder or {})}
+        if not isinstance(self.decoder, SentenceDecoderConfig):
+            values = {"backbone": self.decoder} if isinstance(self.decoder, PreTrainedConfig) else self.decoder or {}
+            values = {"latent_size": self.latent_size, **values}
             values.pop("model_type", None)
             self.decoder = SentenceDecoderConfig(**values)
         super().__post_init__(**kwargs)
@@ -60,6 +63,7 @@ class SentenceVAEConfig(PreTrainedConfig):
         """Refuse an unknown prior, and a decoder built for another latent."""
         if self.prior not in PRIORS:
             raise ValueError(f"prior must be one of {', '.join(PRIORS)}, got {self.prior!r}.")
+        assert isinstance(self.decoder, SentenceDecoderConfig)
         if self.decoder.latent_size != self.latent_size:
             raise ValueError(f"the decoder expects {self.decoder.latent_size} dimensions of z, got {self.latent_size}.")
 
@@ -68,9 +72,12 @@ class SentenceVAE(Autoencoder):
     """N(mu(y), sigma(y)^2) x N(0, I) x prod_t P(y_t | y_<t, z), z = mu + sigma eps (THEORY T1, T2, T4, T5)."""
 
     config_class = SentenceVAEConfig
+    encoder: GaussianEncoder
 
     def __init__(self, config: SentenceVAEConfig) -> None:
         super().__init__(config)
+        assert isinstance(config.encoder, PreTrainedConfig)
+        assert isinstance(config.decoder, SentenceDecoderConfig)
         self.encoder = GaussianEncoder(
             config.encoder,
             latent_size=config.latent_size,
@@ -80,6 +87,16 @@ class SentenceVAE(Autoencoder):
         self.prior = PRIORS[config.prior](config.latent_size)
         self.decoder = SentenceDecoder(config.decoder)
         self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """A learned prior starts as N(0, I); all else as transformers has it."""
+        if isinstance(module, LearnedGaussian):
+            init.zeros_(module.mean)
+            init.zeros_(module.log_variance)
+        elif isinstance(module, StandardNormal):
+            init.zeros_(module.zero)
+        else:
+            super()._init_weights(module)
 
     def posterior(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """P_enc(z|y) of each sentence of a batch."""
@@ -145,11 +162,9 @@ class SentenceVAE(Autoencoder):
         if self.config.prior != "learned":
             raise ValueError("the prior is N(0, I) already; only prior: learned can be standardised.")
         prior: DiagonalGaussian = self.prior()
-        config = SentenceVAEConfig.from_dict({**self.config.to_dict(), "prior": "standard"})
-        other = SentenceVAE(config)
-        state = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("prior.")}
-        other.load_state_dict(state, strict=False)
+        other = deepcopy(self)
+        other.config.prior = "standard"
+        other.prior = StandardNormal(self.config.latent_size).to(self.device, self.dtype)
         other.encoder.rescale(prior)
         other.decoder.rescale(prior.mean, prior.std)
-        other.tokenizer = self.tokenizer
-        return other.to(self.device, self.dtype).train(self.training)
+        return other
