@@ -12,5 +12,7 @@ def build_corpus(data: Data) -> Corpus:
         ValueError: what is wrong with the files, with file:line.
     """
     arguments = data.model_dump(exclude={"max_tokens", "too_long"})
-    path = arguments.pop("path")
-    return read_corpus(None if path is None else locate(path), **arguments)
+    for name in ("path", "train", "valid", "test"):
+        if arguments[name] is not None:
+            arguments[name] = locate(arguments[name])
+    return read_corpus(arguments.pop("path"), **arguments)

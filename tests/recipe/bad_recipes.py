@@ -1,0 +1,185 @@
+"""Recipes that are wrong in one way each: the YAML below a good head, the --set beside it, the sentence they earn."""
+
+BAD = {
+    "misspelt key": (
+        "training:\n  step: 5",
+        [],
+        "training.step (r.yaml:4): is no key of training; did you mean training.steps?",
+    ),
+    "misspelt section": ("traning: {}", [], "traning (r.yaml:3): is no key of a recipe; did you mean training?"),
+    "key of another section": (
+        "learning_rate: 1",
+        [],
+        "learning_rate (r.yaml:3): is no key of a recipe; did you mean training.learning_rate?",
+    ),
+    "a key like no other": (
+        "model:\n  zzz: 1",
+        [],
+        "model.zzz (r.yaml:4): is no key of model; it may hold latent_size, prior",
+    ),
+    "1e-4 where text is asked": (
+        "data: {path: 1e-4}",
+        [],
+        'data.path (r.yaml:3): must be text, got the number 0.0001; if the text is meant, put it in quotes: "1e-4".',
+    ),
+    "a fraction of a step": (
+        "training: {steps: 1.5}",
+        [],
+        "training.steps (r.yaml:3): must be a whole number, got the number 1.5.",
+    ),
+    "1e3 steps": ("training: {steps: 1e3}", [], "must be a whole number, got the number 1000.0; write 1000."),
+    "text for a number": (
+        "training:\n  learning_rate: fast",
+        [],
+        "training.learning_rate (r.yaml:4): must be a number, got the text 'fast'.",
+    ),
+    "truth for a number": ("objective: {lam: true}", [], "objective.lam (r.yaml:3): must be a number, got true."),
+    "no for false": ("training: {deterministic: no}", [], "must be true or false, got the text 'no'; write false."),
+    "text for a list": (
+        "training: {trackers: tensorboard}",
+        [],
+        "training.trackers (r.yaml:3): must be a list such as [a, b], got the text 'tensorboard'.",
+    ),
+    "a number for a section": (
+        "model: 3",
+        [],
+        "model (r.yaml:3): must be a section of its own keys, got the number 3.",
+    ),
+    "an empty section": (
+        "model:",
+        [],
+        "model (r.yaml:3): must be a section of its own keys, got nothing; give it keys or take its line out.",
+    ),
+    "nothing for a number": (
+        "model:\n  latent_size:",
+        [],
+        "model.latent_size (r.yaml:4): must be a whole number, got nothing.",
+    ),
+    "below its bound": ("objective: {lam: -1}", [], "objective.lam (r.yaml:3): must be >= 0, got -1."),
+    "not above its bound": ("training: {clip: 0}", [], "training.clip (r.yaml:3): must be > 0, got 0."),
+    "above its bound": ("objective: {ramp: 1.5}", [], "objective.ramp (r.yaml:3): must be <= 1, got 1.5."),
+    "nan": ("objective: {lam: .nan}", [], "objective.lam (r.yaml:3): must be a finite number, got the number nan."),
+    "infinite": (
+        "training: {clip: .inf}",
+        [],
+        "training.clip (r.yaml:3): must be a finite number, got the number inf.",
+    ),
+    "an unknown choice": (
+        "model: {prior: learnd}",
+        [],
+        "model.prior (r.yaml:3): must be one of standard, learned, got the text 'learnd'; did you mean learned?",
+    ),
+    "neither text nor whole number": (
+        "data: {path: y, column: 1.5}",
+        [],
+        "data.column (r.yaml:3): must be text or a whole number, got the number 1.5.",
+    ),
+    "too few entries": (
+        "training: {betas: [0.9]}",
+        [],
+        "training.betas (r.yaml:3): must have at least 2 entries, got a list of 1.",
+    ),
+    "too many entries": (
+        "training: {betas: [0.9, 0.9, 0.9]}",
+        [],
+        "training.betas (r.yaml:3): must have at most 2 entries, got a list of 3.",
+    ),
+    "betas beyond 1": (
+        "training: {betas: [0.9, 1.5]}",
+        [],
+        "training.betas (r.yaml:3): must be two numbers in [0, 1), got [0.9, 1.5].",
+    ),
+    "a folder for a name": (
+        "name: a/b",
+        [],
+        "name (r.yaml:3): must be a folder's name of letters, digits, '_', '.' and '-', got 'a/b'.",
+    ),
+    "a duplicate key": (
+        "seed: 1\nseed: 2",
+        [],
+        "seed (r.yaml:4): is given twice, first at r.yaml:3; take one of the two out.",
+    ),
+    "a duplicate section": ("data: {}", [], "data (r.yaml:3): is given twice, first at r.yaml:2"),
+    "a tab": ("training:\n\tsteps: 5", [], "r.yaml:4: a tab stands where spaces must; indent with spaces."),
+    "no colon": ("training\n  steps: 5", [], "is not YAML: "),
+    "an open bracket": ("stages: [", [], "is not YAML: "),
+    "a python tag": (
+        "seed: !!python/name:os.system x",
+        [],
+        "seed (r.yaml:3): a recipe holds plain values, not tag:yaml.org,2002:python/name:os.system; take the tag out.",
+    ),
+    "a loop": ("stages: &a [*a]", [], "stages.0 (r.yaml:3): refers to itself; write the values out."),
+    "rate and beta": (
+        "objective: {target_rate: 8, beta: 1}",
+        [],
+        "objective.target_rate (r.yaml:3): finds beta itself, so objective.beta must be null",
+    ),
+    "rate and schedule": (
+        "objective: {target_rate: 8, schedule: linear, schedule_steps: 5}",
+        [],
+        "so objective.schedule must be constant, got 'linear'.",
+    ),
+    "a schedule of no length": (
+        "objective: {schedule: cyclical}",
+        [],
+        "objective.schedule_steps (r.yaml:3): must be the number of steps that a cyclical schedule lasts.",
+    ),
+    "a stage's rate and beta": (
+        "objective: {beta: 1.0}\nstages:\n- objective: {target_rate: 3}",
+        [],
+        "stages.0.objective.target_rate (r.yaml:5): finds beta itself",
+    ),
+    "two stages of one name": (
+        "stages: [{steps: 1}, {steps: 2}]",
+        [],
+        "stages.1.name (r.yaml:3): must be its own, got 'train' again.",
+    ),
+    "a stage that teaches nobody": (
+        "stages: [{learn: []}]",
+        [],
+        "stages.0.learn (r.yaml:3): must have at least 1 entries, got a list of 0.",
+    ),
+    "an unknown part": (
+        "stages: [{learn: [enc]}]",
+        [],
+        "stages.0.learn.0 (r.yaml:3): must be one of encoder, prior, decoder, got the text 'enc'; did you mean enc",
+    ),
+    "a falling ladder": (
+        "evaluation: {ladder: [10, 1]}",
+        [],
+        "evaluation.ladder (r.yaml:3): must rise from 1 or more, got [10, 1].",
+    ),
+    "nothing left to train on": (
+        "data: {path: y, valid_fraction: 0.5, test_fraction: 0.5}",
+        [],
+        "data.valid_fraction (r.yaml:3): plus data.test_fraction must be < 1",
+    ),
+    "every piece of unigram": (
+        "tokenizer: {vocabulary: null}",
+        [],
+        "tokenizer.vocabulary (r.yaml:3): must be a number for type unigram",
+    ),
+    "path and files": (
+        "data: {path: y, train: z}",
+        [],
+        "data.path (r.yaml:3): cannot stand beside data.train; keep the one you mean.",
+    ),
+    "--set of no value": ("", ["seed"], "--set seed: must look like section.key=value, as in training.steps=500."),
+    "--set of a misspelt key": (
+        "",
+        ["trainin.steps=5"],
+        "trainin (--set trainin.steps=5): is no key of a recipe; did you mean training?",
+    ),
+    "--set of a wrong type": (
+        "",
+        ["training.steps=many"],
+        "training.steps (--set training.steps=many): must be a whole number, got the text 'many'.",
+    ),
+    "--set of no YAML": ("", ["training.betas=[0.9"], "training.betas (--set training.betas=[0.9): is not YAML: "),
+    "--set beyond a list": (
+        "stages: [{steps: 1}]",
+        ["stages.1.steps=2"],
+        "stages.1 (--set stages.1.steps=2): must name one of the 1 entries, 0 is the first.",
+    ),
+    "--set below a value": ("", ["seed.x=2"], "seed (--set seed.x=2): must be a whole number, got a section."),
+}
