@@ -16,6 +16,7 @@ MAY_CHANGE = (
     "training.save_every",
     "training.keep_checkpoints",
     "training.trackers",
+    "training.threads",
     "evaluation.*",
 )
 

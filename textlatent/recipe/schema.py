@@ -202,6 +202,8 @@ class Training(Section):
     """Validations without a better one after which to stop; null never stops early."""
     trackers: list[str] = []
     """Where else to log, by accelerate's names: tensorboard, wandb, trackio."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads of each process; null is torch's own choice. Small models are fastest on one."""
     deterministic: bool = False
     """Bit-exact repeats on CUDA too, at some speed."""
 

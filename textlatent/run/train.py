@@ -24,7 +24,7 @@ from textlatent.run.recipes import find_recipe
 from textlatent.run.reconstruct import reconstruct
 from textlatent.run.sample import sample
 from textlatent.training.checkpoint import Checkpoints, write_folder
-from textlatent.training.launch import launch
+from textlatent.training.launch import launch, threads
 from textlatent.training.loop import Trainer
 
 Progress = Callable[[dict[str, Any]], None]
@@ -54,45 +54,56 @@ def train(
     quiet()
     path = find_recipe(recipe) if isinstance(recipe, (str, Path)) else recipe
     loaded = load_recipe(path, overrides)
-    tell = progress or (lambda event: None)
     folder = Path(out or loaded.out) / loaded.name
     accelerator = launch(trackers=loaded.training.trackers, folder=folder)
+    with threads(loaded.training.threads):
+        return _train(loaded, folder, accelerator, progress or (lambda event: None), start)
+
+
+def _train(recipe: Recipe, folder: Path, accelerator: Any, tell: Progress, start: str | Path | None) -> Run:
+    """Everything made, the loop run, what came of it kept."""
     note = _noter(accelerator, tell)
     with accelerator.main_process_first():
-        run, pieces = _prepare(loaded, folder, accelerator.is_main_process, note)
-    model = build.build_model(loaded, pieces["tokenizer"], note=note)
+        run, pieces = _prepare(recipe, folder, accelerator.is_main_process, note)
+    model = build.build_model(recipe, pieces["tokenizer"], note=note)
     if start is not None and not Checkpoints(folder / "checkpoints").any_valid():
         _start_from(model, start, note)
     with _trackers_may_fail(note):
-        accelerator.init_trackers("textlatent", config={"recipe": dump_recipe(loaded)})
+        accelerator.init_trackers("textlatent", config={"recipe": dump_recipe(recipe)})
+    if recipe.training.deterministic:
+        torch.use_deterministic_algorithms(True)
     trainer = Trainer(
         model,
         train=pieces["train"],
         valid=pieces["valid"],
-        stages=build.build_stages(loaded),
-        options=build.build_options(loaded),
+        stages=build.build_stages(recipe),
+        options=build.build_options(recipe),
         folder=folder,
-        seed=loaded.seed,
+        seed=recipe.seed,
         accelerator=accelerator,
         progress=tell,
-        sampler=_sampler(pieces["valid"].texts(list(range(min(3, len(pieces["valid"]))))), loaded.seed),
+        sampler=_sampler(pieces["valid"].texts(list(range(min(3, len(pieces["valid"]))))), recipe.seed),
         pad_id=pieces["tokenizer"].pad_token_id,
     )
-    torch.use_deterministic_algorithms(loaded.training.deterministic)
     position = trainer.fit()
     if position.stopped_early:
         note(f"stopped early at step {position.step}: {position.without_better} validations without a better one.")
     _finish(run, model, accelerator, position.best_step, note)
     ledger = evaluate(run, checkpoint="final", progress=tell, accelerator=accelerator)
     if accelerator.is_main_process:
-        write_card(run, ledger)
-        _write_samples(run)
-        target = loaded.stage_objective(loaded.stages[-1]).target_rate
-        save_run_figure(run.folder / "training.png", run_figure(run.metrics, ledger, target_rate=target))
+        _keep(run, ledger)
     accelerator.wait_for_everyone()
     with _trackers_may_fail(note):
         accelerator.end_training()
     return run
+
+
+def _keep(run: Run, ledger: dict[str, Any]) -> None:
+    """What a finished run leaves beside its model: card, samples, figure."""
+    write_card(run, ledger)
+    _write_samples(run)
+    target = run.recipe.stage_objective(run.recipe.stages[-1]).target_rate
+    save_run_figure(run.folder / "training.png", run_figure(run.metrics, ledger, target_rate=target))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """The processes and devices a run has, through accelerate."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -7,6 +9,17 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
 from textlatent.training.memory import keep_freed_memory
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Compute on so many CPU threads meanwhile; None leaves torch's own choice."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def launch(*, trackers: list[str] | None = None, folder: str | Path | None = None) -> Accelerator:

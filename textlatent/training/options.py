@@ -29,6 +29,7 @@ class TrainingOptions:
         keep_checkpoints: how many of the newest checkpoints stay.
         patience: validations without a better one after which a stage ends; None never stops early.
         trackers: accelerate's names: tensorboard, wandb, ...
+        threads: CPU threads of each process; None for torch's own choice. Small models are fastest on one.
         deterministic: bit-exact repeats on CUDA too, at some speed.
     """
 
@@ -49,6 +50,7 @@ class TrainingOptions:
     keep_checkpoints: int = 2
     patience: int | None = None
     trackers: list[str] = field(default_factory=list)
+    threads: int | None = None
     deterministic: bool = False
 
 
