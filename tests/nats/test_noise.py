@@ -132,3 +132,29 @@ def test_dtype_and_shape() -> None:
     assert draw(dtype=torch.float32).dtype == torch.float32
     torch.testing.assert_close(draw(dtype=torch.float32).double(), draw(), rtol=1e-7, atol=0)
     assert normal(torch.arange(0), seed=0, shape=(3,)).shape == (1, 0, 3)
+
+
+def test_against_plain_integers() -> None:
+    """The counters by Python's own integers modulo 2^64: seed, epoch, stream, sentence, sample, element."""
+
+    def mix(x: int) -> int:
+        x &= 2**64 - 1
+        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) % 2**64
+        return x ^ (x >> 31)
+
+    def number(*counters: int) -> float:
+        word = 0
+        for counter in counters:
+            word = mix(word + (counter + 1) * 0x9E3779B97F4A7C15)
+        return ((word >> 11) + 0.5) * 2.0**-53
+
+    for seed, epoch, stream in ((0, 0, LATENT), (17, 3, WORD_DROPOUT), (2**63 - 1, 10**6, PRIOR_DRAW), (-5, 0, LATENT)):
+        numbers = uniform(
+            torch.tensor([0, 41, 2**40]), seed=seed, epoch=epoch, stream=stream, shape=(2,), samples=2, first_sample=9
+        )
+        for s, draw_number in enumerate((9, 10)):
+            for b, sentence in enumerate((0, 41, 2**40)):
+                for element in (0, 1):
+                    expected = number(seed, epoch, stream, sentence, draw_number, element)
+                    assert numbers[s, b, element].item() == expected

@@ -71,7 +71,7 @@ class Objective:
         free_nats_on: str = "dimension",
     ) -> None:
         for name, value in (("beta", beta), ("lam", lam), ("beta_start", beta_start), ("free_nats", free_nats)):
-            if value is not None and value < 0.0:
+            if value is not None and not value >= 0.0:  # NaN too
                 raise ValueError(f"{name} must be >= 0, got {value}.")
         if schedule not in SCHEDULES:
             raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}.")
@@ -79,6 +79,8 @@ class Objective:
             raise ValueError(f"free_nats_on must be one of {', '.join(FLOORS)}, got {free_nats_on!r}.")
         if schedule != "constant" and schedule_steps is None:
             raise ValueError(f"a {schedule} schedule needs schedule_steps, the number of steps it lasts.")
+        if cycles < 1 or not 0.0 < ramp <= 1.0:
+            raise ValueError(f"cycles must be >= 1 and ramp in (0, 1], got {cycles} and {ramp}.")
         if target_rate is not None:
             if beta is not None or schedule != "constant":
                 raise ValueError("target_rate finds beta itself: give either target_rate, or beta and its schedule.")
@@ -125,7 +127,7 @@ class Objective:
         kl = scores.kl if scores.kl is not None else rate.new_zeros(rate.shape[0], 0)
         if self.free_nats:
             mean = None if self.running_kl is None else (self.running_kl / self.running_count).to(kl.device)
-            charged = floored_rate(kl, free_nats=self.free_nats, on=self.free_nats_on, running_kl=mean)
+            charged = self._charge(scores, mean)
         loss = self.beta(step) * charged.sum() + self.lam * distortion.sum()
         if scores.penalty is not None:
             loss = loss + scores.penalty.sum()
@@ -142,10 +144,14 @@ class Objective:
         if self.target is not None:
             return scores.neg_elbo()
         rate = scores.rate()
-        if self.free_nats and scores.kl is not None:
-            mean = scores.kl.mean(0)
-            rate = floored_rate(scores.kl, free_nats=self.free_nats, on=self.free_nats_on, running_kl=mean)
+        if self.free_nats:
+            rate = self._charge(scores, scores.kl.mean(0) if scores.kl is not None else None)
         return self.final_beta * rate + self.lam * scores.distortion()
+
+    def _charge(self, scores: Scores, running_kl: Tensor | None) -> Tensor:
+        if scores.kl is None:
+            raise ValueError("free_nats needs a rate in closed form, and these Scores hold no kl; set free_nats to 0.")
+        return floored_rate(scores.kl, free_nats=self.free_nats, on=self.free_nats_on, running_kl=running_kl)
 
     def observe(self, *, rate: float, kl: Tensor, count: float) -> None:
         """Take in one step's sums over all its sentences on all processes, nats: for the floor and the target."""
