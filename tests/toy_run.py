@@ -13,6 +13,7 @@ from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
 from textlatent.run import build
+from textlatent.run.corpus import build_corpus
 from textlatent.training.launch import launch
 from textlatent.training.loop import Trainer
 
@@ -83,7 +84,7 @@ _TEXT_ALONE = {name: Recipe.model_fields[name].default for name in ("model", "ob
 def _text(recipe_text: str) -> tuple[Any, dict[str, EncodedSplit]]:
     """Tokenizer and splits, which many trainers share."""
     recipe = load_recipe(yaml.safe_load(recipe_text))
-    corpus = build.build_corpus(recipe.data)
+    corpus = build_corpus(recipe.data)
     tokenizer = build.build_tokenizer(recipe, corpus)
     return tokenizer, {name: build.build_split(name, corpus, tokenizer, recipe.data) for name in build.SPLITS}
 

@@ -10,7 +10,8 @@ import pytest
 from textlatent.recipe.fault import RecipeError
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
-from textlatent.run.build import build_corpus, build_model, build_tokenizer
+from textlatent.run.build import build_model, build_tokenizer
+from textlatent.run.corpus import build_corpus
 from textlatent.run.estimate import estimate
 from textlatent.run.validate import validate
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+import torch
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -36,14 +37,35 @@ def backbone_config(
     Raises:
         ValueError: no such backbone, a setting it does not have, or too few positions in pretrained weights.
     """
-    ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    ids["vocab_size"] = len(tokenizer)
+    own = _own_config(backbone, where)
+    _refuse_unknown_settings(own, settings, backbone, where)
+    alias = own.attribute_map  # GPT-2's n_positions is max_position_embeddings
+    settings = {alias.get(name, name): value for name, value in settings.items()}
+    fixed = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    fixed["vocab_size"] = len(tokenizer)
+    fixed["dtype"] = None  # weights saved in half precision are trained in float32, like every other part
+    length = alias.get("max_position_embeddings", "max_position_embeddings")
     if not is_path(backbone):
-        _refuse_unknown_settings(AutoConfig.for_model(backbone), settings, backbone, where)
         # Some families number positions from beyond the padding index: a few more than needed cost nothing.
-        return AutoConfig.for_model(backbone, **{"max_position_embeddings": positions + 8, **settings, **ids})
+        own = AutoConfig.for_model(backbone, **{length: positions + 8, **settings, **fixed})
+    else:
+        for name, value in {**settings, **fixed}.items():
+            setattr(own, name, value)
+    available = getattr(own, length, None)
+    if available is not None and available < positions:
+        raise ValueError(
+            f"{where}.backbone: {backbone} has {available} positions, {positions} are needed; lower data.max_tokens by "
+            f"{positions - available}, or take another backbone."
+        )
+    return own
+
+
+def _own_config(backbone: str, where: str) -> PreTrainedConfig:
+    """The backbone's configuration as its family or its folder gives it."""
+    if not is_path(backbone):
+        return AutoConfig.for_model(backbone)
     try:
-        config = AutoConfig.from_pretrained(backbone)
+        return AutoConfig.from_pretrained(backbone)
     except (OSError, ValueError) as error:
         near = get_close_matches(backbone, CONFIG_MAPPING_NAMES, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -51,16 +73,6 @@ def backbone_config(
             f"{where}.backbone: {backbone!r} is neither a transformers model type nor a folder or hub name that can be "
             f"loaded.{hint}"
         ) from error
-    _refuse_unknown_settings(config, settings, backbone, where)
-    for name, value in {**settings, **ids}.items():
-        setattr(config, name, value)
-    available = getattr(config, "max_position_embeddings", None)
-    if available is not None and available < positions:
-        raise ValueError(
-            f"{where}.backbone: {backbone} has {available} positions, {positions} are needed; lower data.max_tokens by "
-            f"{positions - available}, or take another backbone."
-        )
-    return config
 
 
 def _refuse_unknown_settings(config: PreTrainedConfig, settings: Mapping[str, Any], backbone: str, where: str) -> None:
@@ -83,13 +95,18 @@ def take_weights(part: PreTrainedModel, path: str, *, same_tokens: bool) -> str:
     pretrained: Any = (AutoModelForCausalLM if causal else AutoModel).from_pretrained(path)
     if not causal and pretrained.config.is_encoder_decoder:
         pretrained = pretrained.get_encoder()
-    embeddings = [pretrained.get_input_embeddings(), pretrained.get_output_embeddings()]
-    of_tokens = {id(each.weight) for each in embeddings if each is not None}
+    layers = [pretrained.get_input_embeddings(), pretrained.get_output_embeddings()]
+    of_tokens = {id(parameter) for layer in layers if layer is not None for parameter in layer.parameters()}
     parameters = dict(pretrained.named_parameters(remove_duplicate=False))
     own, taken = part.state_dict(), {}
     for name, tensor in pretrained.state_dict().items():
-        is_token = name in parameters and id(parameters[name]) in of_tokens
-        if name in own and own[name].shape == tensor.shape and (same_tokens or not is_token):
+        is_token = id(parameters.get(name)) in of_tokens
+        if name not in own or (is_token and not same_tokens):
+            continue
+        if is_token:  # a pretrained vocabulary is often padded beyond its tokenizer's
+            rows = min(len(tensor), len(own[name]))
+            tensor = torch.cat([tensor[:rows].to(own[name]), own[name][rows:]])
+        if own[name].shape == tensor.shape:
             taken[name] = tensor
     part.load_state_dict(taken, strict=False)
     fresh = "" if same_tokens else "; token embeddings start anew, because the run has a tokenizer of its own"

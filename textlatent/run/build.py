@@ -7,26 +7,16 @@ from typing import Any, cast
 import torch
 
 from textlatent.corpus.batches import EncodedSplit, encode_split
-from textlatent.corpus.source import Corpus, read_corpus
+from textlatent.corpus.source import Corpus
 from textlatent.corpus.tokenizer import load_tokenizer, train_tokenizer
 from textlatent.models import SentenceVAE, SentenceVAEConfig
 from textlatent.models.backbone import backbone_config, is_path, take_weights
 from textlatent.objective.objective import Objective
 from textlatent.recipe.schema import SMALL, Data, Decoder, Encoder, Recipe
-from textlatent.run.recipes import locate
 from textlatent.training.options import Stage, TrainingOptions
 
 Note = Callable[[str], None]
 SPLITS = ("train", "valid", "test")
-
-
-def build_corpus(data: Data) -> Corpus:
-    """The three splits a recipe names."""
-    arguments = data.model_dump(exclude={"max_tokens", "too_long"})
-    for name in ("path", "train", "valid", "test"):
-        if arguments[name] is not None:
-            arguments[name] = locate(arguments[name])
-    return read_corpus(arguments.pop("path"), **arguments)
 
 
 def build_tokenizer(recipe: Recipe, corpus: Corpus) -> Any:

@@ -14,6 +14,7 @@ from textlatent.models import SentenceVAE
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
 from textlatent.run import build
+from textlatent.run.corpus import build_corpus
 from textlatent.scores import Scores
 from textlatent.training.checkpoint import Checkpoints, fault
 
@@ -41,7 +42,7 @@ class Run:
     @cached_property
     def corpus(self) -> Corpus:
         """The corpus, read again; refused if it is no longer the one the run began with."""
-        corpus = build.build_corpus(self.recipe.data)
+        corpus = build_corpus(self.recipe.data)
         self.check_corpus(corpus)
         return corpus
 

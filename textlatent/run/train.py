@@ -17,6 +17,7 @@ from textlatent.recipe.schema import Recipe
 from textlatent.report.plots import run_figure, save_run_figure
 from textlatent.run import build
 from textlatent.run.card import write_card
+from textlatent.run.corpus import build_corpus
 from textlatent.run.evaluate import evaluate
 from textlatent.run.folder import Run
 from textlatent.run.interpolate import interpolate
@@ -136,7 +137,7 @@ def _prepare(recipe: Recipe, folder: Path, main: bool, note: Callable[[str], Non
                 f"{folder} holds a run of another recipe: {', '.join(different)} differ. Give this recipe another "
                 "name, or delete the folder to begin anew."
             )
-    corpus = build.build_corpus(recipe.data)
+    corpus = build_corpus(recipe.data)
     if main:
         if begun:
             Run(folder).check_corpus(corpus)
