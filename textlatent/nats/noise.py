@@ -25,6 +25,14 @@ def _signed(x: int) -> int:
 _FIRST, _SECOND = _signed(0xBF58476D1CE4E5B9), _signed(0x94D049BB133111EB)
 
 
+def _mix_word(x: int) -> int:
+    """As `_mix`, of one word without a tensor: on a GPU each operation on a tensor is a kernel to start."""
+    x &= _MASK
+    x = (x ^ (x >> 30)) * (_FIRST & _MASK) & _MASK
+    x = (x ^ (x >> 27)) * (_SECOND & _MASK) & _MASK
+    return _signed(x ^ (x >> 31))
+
+
 def _shift_right(x: Tensor, bits: int) -> Tensor:
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
@@ -64,9 +72,9 @@ def uniform(
         dtype: of the result; the numbers are made in float64.
     """
     device = index.device
-    key = torch.zeros((), dtype=torch.int64, device=device)
+    key = 0
     for word in (seed, epoch, stream):
-        key = _mix(key + _signed(_INCREMENT * (word + 1)))
+        key = _mix_word(key + _INCREMENT * (word + 1))
     words = _mix(key + (index + 1) * _signed(_INCREMENT))  # [B]
     draw = torch.arange(first_sample + 1, first_sample + samples + 1, device=device)
     words = _mix(words[None, :] + draw[:, None] * _signed(_INCREMENT))  # [S, B]

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from textlatent.corpus.batches import EncodedSplit, collate, evaluation_batches
 from textlatent.scores import Scores
 
+DRAWS = 32  # of each sentence in one forward pass: the encoder runs once for so many
+
 
 @torch.no_grad()
 def evaluate(
@@ -56,7 +58,8 @@ def evaluate(
     training = model.training
     model.eval()
     wanted = torch.arange(len(split)) if positions is None else positions
-    batches = evaluation_batches(split.lengths[wanted], tokens_per_batch=tokens_per_batch)
+    of_a_draw = max(1, tokens_per_batch // min(samples, DRAWS))
+    batches = evaluation_batches(split.lengths[wanted], tokens_per_batch=of_a_draw)
     parts, done = [], 0
     for rows in batches[rank::world]:
         host = cast(dict[str, Tensor], collate(split, wanted[rows], pad_id=pad_id))
