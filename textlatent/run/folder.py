@@ -11,6 +11,7 @@ from safetensors.torch import load_model
 from textlatent.corpus.encoding import EncodedSplit, encode_split
 from textlatent.corpus.source import Corpus, read_file
 from textlatent.models import SentenceVAE
+from textlatent.models.backbone import quiet
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
 from textlatent.run import build
@@ -103,6 +104,7 @@ class Run:
         Raises:
             ValueError: there is none of that name, or it is damaged; the message lists those there are.
         """
+        quiet()
         checkpoints = Checkpoints(self.folder / "checkpoints")
         named = [name for name in ("best", "final") if (self.folder / name / "config.json").exists()]
         known = named + [f"step-{step}" for step in checkpoints.steps()]
