@@ -119,10 +119,9 @@ def collate(split: EncodedSplit, positions: Int[Tensor, " B"], *, pad_id: int = 
     begin, lengths = split.offsets[positions], split.offsets[positions + 1] - split.offsets[positions]
     column = torch.arange(int(lengths.max()) if len(positions) else 0)
     inside = column < lengths[:, None]  # [B, T]
-    tokens = torch.full(inside.shape, pad_id, dtype=torch.long)
-    tokens[inside] = split.tokens[(begin[:, None] + column)[inside]].long()
+    places = (begin[:, None] + column).clamp(max=len(split.tokens) - 1)
     return Batch(
-        tokens=tokens,
+        tokens=torch.where(inside, split.tokens[places].long(), pad_id),
         lengths=lengths,
         index=split.index[positions],
         words=split.words[positions],

@@ -130,12 +130,12 @@ class SentenceVAE(Autoencoder):
 
         dec = self.decoder.log_prob_token(tokens.repeat(samples, 1), z.flatten(0, 1), mask.repeat(samples, 1))
         dec = dec.view(samples, *tokens.shape)  # [S, B, T]
-        exact = DiagonalGaussian(enc.mean.double(), enc.log_variance.double())
+        exact_z, exact_enc, exact_pri = z.double(), enc.double(), pri.double()
         return Scores(
-            log_p_enc=exact.log_prob(z.double()),
-            log_p_pri=DiagonalGaussian(pri.mean.double(), pri.log_variance.double()).log_prob(z.double()),
+            log_p_enc=exact_enc.log_prob(exact_z),
+            log_p_pri=exact_pri.log_prob(exact_z),
             log_p_dec=dec.sum(-1, dtype=torch.float64),
-            kl=kl_per_dimension(exact, DiagonalGaussian(pri.mean.double(), pri.log_variance.double())),
+            kl=kl_per_dimension(exact_enc, exact_pri),
             z=z[:1] if keep_latents else None,
             posterior_mean=enc.mean if keep_latents else None,
             posterior_log_variance=enc.log_variance if keep_latents else None,

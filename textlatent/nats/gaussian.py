@@ -37,6 +37,10 @@ class DiagonalGaussian:
         squared = (z - self.mean).square() * (-self.log_variance).exp()
         return -0.5 * (squared + self.log_variance + LOG_TWO_PI).sum(-1)
 
+    def double(self) -> "DiagonalGaussian":
+        """The same Gaussian in float64."""
+        return DiagonalGaussian(self.mean.double(), self.log_variance.double())
+
     def sample(self, noise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """The point mean + sigma * noise for noise ~ N(0, I) (THEORY T4)."""
         return self.mean + self.std * noise

@@ -128,12 +128,14 @@ class Objective:
         if self.free_nats:
             mean = None if self.running_kl is None else (self.running_kl / self.running_count).to(kl.device)
             charged = self._charge(scores, mean)
-        loss = self.beta(step) * charged.sum() + self.lam * distortion.sum()
+        rate_sum, distortion_sum = rate.sum(), distortion.sum()
+        charged_sum = rate_sum if charged is rate else charged.sum()
+        loss = self.beta(step) * charged_sum + self.lam * distortion_sum
         if scores.penalty is not None:
             loss = loss + scores.penalty.sum()
         tokens = scores.tokens.sum() if scores.tokens is not None else torch.zeros(())
         return Terms(
-            loss, rate.detach().sum(), distortion.detach().sum(), kl.detach().sum(0), rate.shape[0], tokens.detach()
+            loss, rate_sum.detach(), distortion_sum.detach(), kl.detach().sum(0), rate.shape[0], tokens.detach()
         )
 
     def final_loss(self, scores: Scores) -> Tensor:

@@ -8,22 +8,21 @@ from torch import Tensor
 
 from textlatent.objective.objective import Terms
 
-_NAMES = ("count", "tokens", "rate", "distortion", "terminated")
+_NAMES = ("count", "terminated", "tokens", "rate", "distortion")
 
 
 def pack(terms: Terms, *, weight: float, terminated: bool) -> Float[Tensor, " n"]:
-    """count, tokens, rate, distortion (nats), SIGTERM seen, then KL per dimension: float64 sums over a part."""
-    head = torch.stack([terms.tokens.double() * 0 + terms.count, terms.tokens.double(), terms.rate, terms.distortion])
-    packed = torch.cat([head.double(), head.new_zeros(1).double(), terms.kl.double()]) * weight
-    packed[4] = float(terminated)
-    return packed
+    """count, SIGTERM seen, tokens, rate, distortion (nats), then KL per dimension: float64 sums over a part."""
+    known = torch.tensor([terms.count * weight, float(terminated)], dtype=torch.float64, device=terms.rate.device)
+    sums = torch.stack([terms.tokens.double(), terms.rate.double(), terms.distortion.double()])
+    return torch.cat([known, torch.cat([sums, terms.kl.double()]) * weight])
 
 
 def unpack(packed: Float[Tensor, " n"], norm: Float[Tensor, ""]) -> dict[str, Any]:
     """The sums by name, in one transfer from the device: kl a tensor [D] on the CPU, the others plain numbers."""
     values = torch.cat([packed, norm.double().reshape(1)]).cpu()
-    numbers = dict(zip(_NAMES, values.tolist(), strict=False))
-    return numbers | {"gradient_norm": values[-1].item(), "kl": values[len(_NAMES) : -1]}
+    numbers = values.tolist()
+    return dict(zip(_NAMES, numbers, strict=False)) | {"gradient_norm": numbers[-1], "kl": values[len(_NAMES) : -1]}
 
 
 class Window:
