@@ -1,11 +1,14 @@
-"""Paths between two points of z: straight, or along the great circle."""
+"""Paths between two points of z, straight or along the great circle, and the sentences decoded there."""
 
 import math
 
 import pytest
 import torch
 
-from textlatent.run.interpolate import KINDS, path_between
+from textlatent.run.folder import Run
+from textlatent.run.interpolate import KINDS, interpolate, path_between
+
+A, B = "the poor sailor sells his sail now .", "did the wise singers write their song ?"
 
 X = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
 Y = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)
@@ -73,3 +76,42 @@ def test_faults() -> None:
         path_between(X, Y, steps=3, kind="cubic")
     with pytest.raises(ValueError, match="steps must be >= 2 \\(both ends are included\\), got 1"):
         path_between(X, Y, steps=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_between_two_sentences(trained: Run, kind: str) -> None:
+    found = interpolate(trained, A, B, steps=5, kind=kind)
+    model = trained.model_at("final")
+    ends = model.encode([A, B]).mean
+    assert found.at == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert found.sentences == model.decode(path_between(*ends, steps=5, kind=kind))
+    assert [found.sentences[0], found.sentences[-1]] == model.decode(ends)
+
+
+def test_along_a_dimension(trained: Run) -> None:
+    """-3 to 3 of the prior's standard deviations around its mean, the other dimensions held."""
+    found = interpolate(trained, A, dimension=2, steps=3)
+    model = trained.model_at("final")
+    prior, z = model.prior(), model.encode([A]).mean.repeat(3, 1)
+    z[:, 2] = prior.mean[2] + prior.std[2] * torch.tensor([-3.0, 0.0, 3.0])
+    assert found.at == [-3.0, 0.0, 3.0]
+    assert found.sentences == model.decode(z)
+
+
+def test_settings_and_a_checkpoint(trained: Run) -> None:
+    found = interpolate(trained, A, B, steps=2, checkpoint="step-20", max_new_tokens=2)
+    assert all(len(text.split()) <= 2 for text in found.sentences)
+
+
+def test_faults_of_the_verb(trained: Run) -> None:
+    for arguments in ({}, {"second": B, "dimension": 1}):
+        with pytest.raises(ValueError, match="give either a second sentence, or the dimension of z to walk along"):
+            interpolate(trained, A, **arguments)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="kind must be one of linear, slerp, got 'cubic'"):
+        interpolate(trained, A, B, kind="cubic")
+    for arguments in ({"second": B}, {"dimension": 0}):
+        with pytest.raises(ValueError, match=r"steps must be >= 2 \(both ends are included\), got 1"):
+            interpolate(trained, A, steps=1, **arguments)  # type: ignore[arg-type]
+    for dimension in (-1, 4):
+        with pytest.raises(ValueError, match=rf"dimension must be in 0..3, got {dimension}"):
+            interpolate(trained, A, dimension=dimension)

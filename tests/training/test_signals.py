@@ -18,9 +18,14 @@ def test_the_flag_is_set_and_the_process_lives() -> None:
 
 def test_the_former_handler_comes_back_even_after_an_error() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyError), on_sigterm(threading.Event()):
-        assert signal.getsignal(signal.SIGTERM) is not before
-        raise KeyError
+
+    def work() -> None:
+        with on_sigterm(threading.Event()):
+            assert signal.getsignal(signal.SIGTERM) is not before
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        work()
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -86,8 +86,13 @@ class Run:
             ValueError: what is wrong with the file, with file:line.
         """
         data, path = self.recipe.data, Path(file)
-        column = "text" if path.suffix in ("", ".txt", ".text") else data.column
-        dataset, notes = read_file(path, column=column, on_bad_row=data.on_bad_row)
+        plain = path.suffix in ("", ".txt", ".text")
+        dataset, notes = read_file(
+            path,
+            column="text" if plain else data.column,
+            format="text" if plain else "auto",
+            on_bad_row=data.on_bad_row,
+        )
         split = encode_split(
             dataset,
             self.tokenizer,
