@@ -1,5 +1,6 @@
 """A NaN or an infinity, wherever it is born and on whichever rank: all of them stop before the update."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -76,8 +77,21 @@ def test_a_nan_stops_every_rank_before_the_update(
     names = {"loss": "distortion and the gradient norm", "gradient": "gradient norm", "weight": "gradient norm"}[what]
     for number, each in enumerate(found):
         assert f"{names} stopped being a finite number at step 4; the weights were not updated" in each["message"]
-        assert "Newest checkpoint: step-3. Lower training.learning_rate" in each["message"]
+        assert "Newest checkpoint: step-3. Begin again under another name, with a lower" in each["message"]
         assert each["step"] == 3
         assert each["finite"], "the checkpoint before it"
         spoilt = what == "weight" and number == rank
         assert each["differing"] == int(spoilt), "nothing but the poison itself has changed"
+
+
+def test_the_command_line_says_it_in_a_sentence(tmp_path: Path, processes: Processes) -> None:
+    """A step size beyond reason on two processes: exit code 2, no traceback, the same when the command is repeated."""
+    recipe = tmp_path / "wild.yaml"
+    recipe.write_text(json.dumps(toy_recipe(tmp_path, {"training": {"learning_rate": 1e30, "clip": None}})))
+    for _ in range(2):
+        job = processes.start("tests.processes:train", str(recipe), world=2, folder=tmp_path / "job")
+        assert job.wait() == [2, 2]
+        assert "Traceback" not in job.errors()
+        for line in job.errors().splitlines():
+            assert line.startswith("error: the rate and the distortion and the gradient norm stopped being a finite")
+            assert line.endswith("with a lower training.learning_rate or more training.warmup_steps.")
