@@ -70,11 +70,11 @@ class Scores:
         """Ln P_enc / P_pri expected under P_enc, nats per sentence: the closed form where there is one (THEORY T1)."""
         if self.kl is not None:
             return self.kl.sum(-1)
-        return (self._need("log_p_enc") - self._need("log_p_pri")).mean(0)
+        return (self.need("log_p_enc") - self.need("log_p_pri")).mean(0)
 
     def distortion(self) -> Float[Tensor, " B"]:
         """-ln P_dec(y|z), nats per sentence, averaged over the samples (THEORY T1)."""
-        return -self._need("log_p_dec").mean(0)
+        return -self.need("log_p_dec").mean(0)
 
     def neg_elbo(self) -> Float[Tensor, " B"]:
         """Rate + distortion, nats per sentence, always at beta = lam = 1 (THEORY T1, T2)."""
@@ -82,9 +82,14 @@ class Scores:
 
     def log_weights(self) -> Float[Tensor, "S B"]:
         """Ln P_pri + ln P_dec - ln P_enc of every sample, nats (THEORY T3)."""
-        return log_importance_weights(self._need("log_p_enc"), self._need("log_p_pri"), self._need("log_p_dec"))
+        return log_importance_weights(self.need("log_p_enc"), self.need("log_p_pri"), self.need("log_p_dec"))
 
-    def _need(self, name: str) -> Tensor:
+    def need(self, name: str) -> Tensor:
+        """A field that must be there.
+
+        Raises:
+            ValueError: it is blank.
+        """
         value = getattr(self, name)
         if value is None:
             raise ValueError(f"these Scores hold no {name}; ask the model for it, or use a quantity that needs none.")

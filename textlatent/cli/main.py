@@ -55,8 +55,10 @@ def main() -> None:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # the progress shown is ours
     try:
         app(prog_name="textlatent")
-    except (ValueError, OSError, FloatingPointError) as error:
-        if os.environ.get("TEXTLATENT_DEBUG"):
+    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
+        memory = type(error).__name__ == "OutOfMemoryError"  # torch's; importing it here would make --help slow
+        if os.environ.get("TEXTLATENT_DEBUG") or (isinstance(error, RuntimeError) and not memory):
             raise
-        typer.echo(f"error: {error}", err=True)
+        advice = "; raise training.accumulation, or lower training.tokens_per_step or evaluation.tokens_per_batch."
+        typer.echo(f"error: {f'the device has too little memory{advice}' if memory else error}", err=True)
         sys.exit(2)

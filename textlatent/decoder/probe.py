@@ -41,13 +41,14 @@ def has_plain_head(backbone: PreTrainedModel, *, token: int) -> bool:
     training = backbone.training
     backbone.eval()
     try:
-        hidden: Tensor = backbone.base_model(input_ids=tokens, use_cache=False).last_hidden_state
-        if not torch.allclose(hidden[0, 0], hidden[1, 0], rtol=1e-4, atol=1e-5):
-            raise ValueError(
-                f"a decoder's backbone must be causal, but {backbone.config.model_type} lets a token see the one after "
-                f"it; set is_decoder or is_causal in its config, or take another."
-            )
-        return _is_plain(backbone, tokens, hidden)
+        with torch.autocast(tokens.device.type, enabled=False):  # else its cache would keep weights without gradients
+            hidden: Tensor = backbone.base_model(input_ids=tokens, use_cache=False).last_hidden_state
+            if not torch.allclose(hidden[0, 0], hidden[1, 0], rtol=1e-4, atol=1e-5):
+                raise ValueError(
+                    f"a decoder's backbone must be causal, but {backbone.config.model_type} lets a token see the one "
+                    f"after it; set is_decoder or is_causal in its config, or take another."
+                )
+            return _is_plain(backbone, tokens, hidden)
     finally:
         backbone.train(training)
 

@@ -43,15 +43,15 @@ class Data(Section):
     """The column that holds the sentence; a position, from 0, where a csv or tsv file names none."""
     label: str | int | None = None
     """The column to keep as a label; null for none."""
-    valid_fraction: float = Field(0.1, ge=0, lt=1)
+    valid_fraction: float = Field(0.1, gt=0, lt=1)
     """Share of the sentences held out for validation, where one file is given."""
-    test_fraction: float = Field(0.1, ge=0, lt=1)
+    test_fraction: float = Field(0.1, gt=0, lt=1)
     """Share of the sentences held out for the test, where one file is given."""
     split_seed: int = 0
     """Changes which sentences are held out."""
     on_bad_row: Literal["error", "skip"] = "error"
     """A row that cannot be read stops the run, or is left out and counted."""
-    max_tokens: int = Field(64, ge=1)
+    max_tokens: int = Field(64, ge=2)
     """The longest sentence, in tokens with the end token."""
     too_long: Literal["error", "skip", "truncate"] = "error"
     """A longer sentence stops the run, is left out and counted, or is cut and counted."""
@@ -161,6 +161,10 @@ class Objective(Section):
             yield "target_rate", "finds beta itself, so objective.beta must be null; take one of the two out."
         if self.target_rate is not None and self.schedule != "constant":
             yield "target_rate", f"finds beta itself, so objective.schedule must be constant, got {self.schedule!r}."
+        if self.schedule == "constant" and self.schedule_steps is not None:
+            yield "schedule_steps", "needs a schedule; set objective.schedule to linear or cyclical, or take it out."
+        if self.schedule == "constant" and self.target_rate is None and self.beta_start is not None:
+            yield "beta_start", "needs a schedule or a target rate; set objective.schedule, or take it out."
         if self.schedule != "constant" and self.schedule_steps is None:
             yield "schedule_steps", f"must be the number of steps that a {self.schedule} schedule lasts."
 

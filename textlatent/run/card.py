@@ -6,6 +6,7 @@ from typing import Any
 from textlatent.diagnostics.ledger import ledger_rows
 from textlatent.recipe.dump import dump_recipe
 from textlatent.run.folder import Run
+from textlatent.training.checkpoint import write_text
 
 _CARD = """---
 library_name: transformers
@@ -63,7 +64,8 @@ def write_card(run: Run, ledger: dict[str, Any]) -> Path:
     corpus = run.corpus
     sizes = ", ".join(f"{len(getattr(corpus, name)):,} {name}" for name in ("train", "valid", "test"))
     path = run.folder / "final" / "README.md"
-    path.write_text(
+    write_text(
+        path,
         _CARD.format(
             name=run.recipe.name,
             parameters=model.num_parameters(),
@@ -79,7 +81,7 @@ def write_card(run: Run, ledger: dict[str, Any]) -> Path:
             sizes=sizes,
             recipe=dump_recipe(run.recipe),
             versions=", ".join(f"{name} {version}" for name, version in ledger["versions"].items()),
-        )
+        ),
     )
     return path
 

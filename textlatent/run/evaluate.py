@@ -1,5 +1,6 @@
 """evaluate: a run and some sentences -> the ledger, each number with its standard error."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from textlatent.diagnostics.ledger import build_ledger
 from textlatent.run.environment import versions
 from textlatent.run.folder import Run
 from textlatent.run.recipes import locate
-from textlatent.training.checkpoint import writing
+from textlatent.training.checkpoint import write_text, writing
 from textlatent.training.evaluate import evaluate as evaluate_split
 
 
@@ -69,7 +70,7 @@ def evaluate(
     )
     context = {
         "split": name,
-        "corpus": {name: run.corpus_card[name] for name in ("path", "sha256")},
+        "corpus": _source(run, text),
         "model": {"run": str(run.folder), "checkpoint": checkpoint, "type": model.config.model_type},
         "seed": run.recipe.seed,
         "versions": versions(),
@@ -82,13 +83,22 @@ def evaluate(
     if accelerator is None or accelerator.is_main_process:
         suffix = "" if text is None and name == section.split else f"-{Path(name).stem}"
         with writing(run.folder / f"ledger{suffix}.json"):
-            scores.save(run.folder / f"scores{suffix}.safetensors", about=context)
-            (run.folder / f"ledger{suffix}.json").write_text(json.dumps(ledger, indent=1))
+            temporary = run.folder / ".scores.writing"
+            scores.save(temporary, about=context)
+            temporary.replace(run.folder / f"scores{suffix}.safetensors")
+            write_text(run.folder / f"ledger{suffix}.json", json.dumps(ledger, indent=1))
         if progress is not None:
             for note in encoded.notes:
                 progress({"event": "note", "text": note})
             progress({"event": "ledger", "ledger": ledger})
     return ledger
+
+
+def _source(run: Run, text: str | Path | None) -> dict[str, str]:
+    """What was scored: the run's corpus, or a file; path and sha256."""
+    if text is None:
+        return {key: run.corpus_card[key] for key in ("path", "sha256")}
+    return {"path": str(text), "sha256": hashlib.sha256(Path(text).read_bytes()).hexdigest()}
 
 
 def choose(count: int, wanted: int | None, seed: int) -> Tensor:

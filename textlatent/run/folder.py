@@ -153,5 +153,6 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """metrics.jsonl: what happened, event by event."""
-        lines = (self.folder / "metrics.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        text = (self.folder / "metrics.jsonl").read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]  # a kill can leave half a line behind
+        return [json.loads(line) for line in whole.splitlines()]

@@ -1,6 +1,6 @@
 """The recipes and the data that come along: found in a clone, an editable install and a wheel; listed and copied."""
 
-import shutil
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -70,7 +70,7 @@ def find_recipe(recipe: str | Path) -> Path:
 
 
 def copy_recipe(name: str, to: str | Path | None = None) -> Path:
-    """The copy made of a recipe that comes along: `to`, or its own file name in this folder.
+    """The copy made of a recipe that comes along: `to` (which then is its run's name too), or its own file name here.
 
     Raises:
         ValueError: no such recipe, or something stands where the copy would.
@@ -83,7 +83,10 @@ def copy_recipe(name: str, to: str | Path | None = None) -> Path:
         raise ValueError(f"{target} exists already; name another file: textlatent cp {name} OTHER.yaml")
     if not target.parent.is_dir():
         raise ValueError(f"there is no folder {target.parent}; make it first: mkdir -p {target.parent}")
-    shutil.copyfile(source, target)
+    text = source.read_text(encoding="utf8")
+    if target.name != source.name:  # a recipe of another name is a run of another name
+        text = re.sub(r"(?m)^name:.*$", f"name: {target.stem}", text, count=1)
+    target.write_text(text, encoding="utf8")
     return target
 
 

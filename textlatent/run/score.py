@@ -49,6 +49,7 @@ def score(
         samples=run.recipe.evaluation.samples if samples is None else samples,
         seed=run.recipe.seed,
         tokens_per_batch=run.recipe.evaluation.tokens_per_batch,
+        precision=run.recipe.evaluation.precision,
         pad_id=run.tokenizer.pad_token_id,
         keep_latents=False,
         progress=progress,

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from textlatent.corpus.tokenizer import tokenizer_sha256
 from textlatent.models import SentenceVAE
 from textlatent.models.backbone import quiet
 from textlatent.nats.noise import PRIOR_DRAW, normal
@@ -24,8 +25,8 @@ from textlatent.run.interpolate import interpolate
 from textlatent.run.recipes import find_recipe
 from textlatent.run.reconstruct import reconstruct
 from textlatent.run.sample import sample
-from textlatent.training.checkpoint import Checkpoints, write_folder
-from textlatent.training.launch import launch, threads
+from textlatent.training.checkpoint import Checkpoints, write_folder, write_text
+from textlatent.training.launch import deterministic, launch, threads
 from textlatent.training.loop import Trainer
 
 Progress = Callable[[dict[str, Any]], None]
@@ -57,7 +58,7 @@ def train(
     loaded = load_recipe(path, overrides)
     folder = Path(out or loaded.out) / loaded.name
     accelerator = launch(trackers=loaded.training.trackers, folder=folder)
-    with threads(loaded.training.threads):
+    with threads(loaded.training.threads), deterministic(loaded.training.deterministic):
         return _train(loaded, folder, accelerator, progress or (lambda event: None), start)
 
 
@@ -71,8 +72,6 @@ def _train(recipe: Recipe, folder: Path, accelerator: Any, tell: Progress, start
         _start_from(model, start, note)
     with _trackers_may_fail(note):
         accelerator.init_trackers("textlatent", config={"recipe": dump_recipe(recipe)})
-    if recipe.training.deterministic:
-        torch.use_deterministic_algorithms(True)
     trainer = Trainer(
         model,
         train=pieces["train"],
@@ -144,25 +143,19 @@ def _prepare(recipe: Recipe, folder: Path, main: bool, note: Callable[[str], Non
         for text in corpus.notes:
             note(text)
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "corpus.json", json.dumps(build.corpus_card(corpus), indent=1))
+        write_text(folder / "corpus.json", json.dumps(build.corpus_card(corpus), indent=1))
         if not begun:
             tokenizer = build.build_tokenizer(recipe, corpus)
             write_folder(folder / "tokenizer", tokenizer.save_pretrained)
-        _write(folder / "recipe.yaml", dump_recipe(recipe))
+        write_text(folder / "recipe.yaml", dump_recipe(recipe))
     run = Run(folder)
     run.__dict__["corpus"] = corpus  # read once
     pieces: dict[str, Any] = {"tokenizer": run.tokenizer}
-    for name in ("train", "valid"):
+    for name in dict.fromkeys(("train", "valid", recipe.evaluation.split)):  # a fault in any is better known now
         pieces[name] = run.split(name)
         for text in pieces[name].notes:
             note(text)
     return run, pieces
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".writing")
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def _start_from(model: SentenceVAE, start: str | Path, note: Callable[[str], None]) -> None:
@@ -172,6 +165,12 @@ def _start_from(model: SentenceVAE, start: str | Path, note: Callable[[str], Non
         ValueError: they are of another shape; the message says which.
     """
     other = Run(start).model if (Path(start) / "recipe.yaml").exists() else SentenceVAE.from_pretrained(start)
+    tokenizers = (other.tokenizer, model.tokenizer)
+    if None not in tokenizers and len({tokenizer_sha256(each) for each in tokenizers if each is not None}) > 1:
+        raise ValueError(
+            f"cannot start from {start}: its tokenizer is another, so the same number is another word. Set "
+            "tokenizer.path to the folder that holds its tokenizer."
+        )
     theirs, own = other.state_dict(), model.state_dict()
     wrong = [name for name in own if name not in theirs or theirs[name].shape != own[name].shape]
     if wrong:
@@ -207,7 +206,7 @@ def _write_samples(run: Run) -> None:
         "reconstructions": [list(pair) for pair in zip(pairs.originals, pairs.reconstructions, strict=True)],
         "interpolation": {"first": first, "second": second, "at": path.at, "sentences": path.sentences},
     }
-    _write(run.folder / "samples.json", json.dumps(content, indent=1, ensure_ascii=False))
+    write_text(run.folder / "samples.json", json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def _finish(run: Run, model: SentenceVAE, accelerator: Any, best: int | None, note: Callable[[str], None]) -> None:

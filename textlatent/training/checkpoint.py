@@ -43,6 +43,19 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file wholly or not at all, as UTF-8.
+
+    Raises:
+        CheckpointError: the disk is full or cannot be written; what stood there before is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.writing")
+    with writing(path):
+        temporary.write_text(text, encoding="utf-8")
+        _sync(temporary)
+        temporary.replace(path)
+
+
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Make `folder` what `fill(temporary folder)` writes: wholly or not at all, replacing what stood there.
 

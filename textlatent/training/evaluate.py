@@ -81,7 +81,7 @@ def evaluate(
     if world > 1:
         parts = [Scores.from_dict(part) for part in gather_object([part.to_dict() for part in parts])]
     scores = Scores.concatenate(parts)
-    return scores.select(torch.argsort(scores._need("index")))
+    return scores.select(torch.argsort(scores.need("index")))
 
 
 def _join_draws(draws: list[Scores]) -> Scores:
