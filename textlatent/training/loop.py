@@ -200,12 +200,14 @@ class Trainer:
                 terms, weight = self._forward(stage.objective, mine, sentences)
                 self.accelerator.backward(terms.loss * (weight * world / self.mean_sentences))
             totals.append(pack(terms, weight=weight, terminated=self.terminated.is_set()))
-        total = torch.stack(totals).sum(0)
+        total = sum(totals[1:], totals[0])
         if world > 1:
             total = self.accelerator.reduce(total, reduction="sum")
 
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, options.clip or math.inf)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if options.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, options.clip, norm)
         sums = unpack(total, norm)
         self._stop_at_nan(sums)
         rate = learning_rate_at(self.position.stage_step, steps=stage.steps, options=options)
@@ -232,11 +234,12 @@ class Trainer:
         if not wrong:
             return
         steps = self.checkpoints.steps()
+        rounded = " or training.precision: fp32" if self.options.precision == "bf16" else ""
         raise FloatingPointError(
             f"the {' and the '.join(wrong).replace('_', ' ')} stopped being a finite number at step "
             f"{self.position.step + 1}; the weights were not updated with it. Newest checkpoint: "
-            f"{f'step-{steps[0]}' if steps else 'none yet'}. Lower training.learning_rate, raise "
-            "training.warmup_steps, or set training.precision: fp32."
+            f"{f'step-{steps[0]}' if steps else 'none yet'}. Begin again under another name, with a lower "
+            f"training.learning_rate or more training.warmup_steps{rounded}."
         )
 
     # -------------------------------------------------------------------------------------------------- after a step
@@ -245,7 +248,6 @@ class Trainer:
         """Log, validate, look at samples, save: each when it is due, all at the end of a stage."""
         position, options = self.position, self.options
         ended = position.stage_step == stage.steps
-        position.objective = stage.objective.state_dict()
         if ended or position.step % options.validate_every == 0:
             self._validate(stage)
             ended = ended or position.stopped_early
@@ -255,6 +257,7 @@ class Trainer:
             if self.accelerator.is_main_process:
                 self.journal.write({"event": "sample", "step": position.step, **self.sampler(self.model)})
             self.model.train()
+        position.objective = stage.objective.state_dict()
         if ended or position.step % options.save_every == 0:
             self._save()
 
