@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 INK, RATE, DISTORTION, BETA, QUIET = "#222222", "#0b6e99", "#b5502b", "#7a5195", "#8a8a8a"
 
@@ -77,14 +77,15 @@ def _draw_rate(axes: Axes, steps: Sequence[Mapping], validations: Sequence[Mappi
         axes.axhline(target, color=QUIET, ls="--", lw=1.0, label=f"asked for: {target:g}")
     beta = axes.twinx()
     beta.semilogy(at, [event["beta"] for event in steps], color=BETA, lw=0.9, alpha=0.8)
-    for axis_formatter in (beta.yaxis.set_major_formatter, beta.yaxis.set_minor_formatter):
-        axis_formatter(FormatStrFormatter("%g"))
+    beta.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    beta.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    beta.yaxis.set_minor_formatter(NullFormatter())
     beta.set_ylabel("beta", color=BETA, fontsize=8)
     beta.tick_params(labelsize=7, colors=BETA)
     beta.spines[["top"]].set_visible(False)
     axes.set(xlabel="step", ylabel="nats per sentence", title="Rate and its weight")
     axes.set_ylim(bottom=0.0)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=7, frameon=False, loc="lower right")
 
 
 def _draw_dimensions(axes: Axes, ledger: Mapping[str, Any]) -> None:
