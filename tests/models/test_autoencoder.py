@@ -70,6 +70,25 @@ def test_decode_is_generate_read_by_the_tokenizer(model: SentenceVAE, tokenizer:
     assert len(model.decode(z, num_beams=2, num_return_sequences=2)) == 10
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_look_in_the_middle_of_training_changes_nothing(training: bool, tokenizer: SentenceTokenizer) -> None:
+    """With a dropout of 0.5 the answers are those of evaluation, and the mode is what it was, after a fault too."""
+    model = vae(vocabulary=len(tokenizer))
+    model.tokenizer = tokenizer
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    model.train(training)
+    z = torch.zeros(1, 3, dtype=torch.float64)
+    for ask in (lambda: model.encode(TEXT).mean, lambda: model.score(TEXT).log_p_dec, lambda: [model.decode(z)]):
+        one, other = ask(), ask()
+        assert all(a == b if isinstance(a, list) else torch.equal(a, b) for a, b in zip(one, other, strict=True))
+        assert model.training == training
+    with pytest.raises(ValueError, match="at least one sentence"):
+        model.encode([])
+    assert model.training == training
+
+
 def test_a_sentence_learned_by_heart_comes_back(tokenizer: SentenceTokenizer) -> None:
     """Three sentences, 120 steps on -ELBO with the encoder's variance small: encode and decode give each of them."""
     model = vae(vocabulary=len(tokenizer), dtype=torch.float32, scale=1.0, log_variance_bias=-6.0)

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -76,27 +77,38 @@ class Autoencoder(PreTrainedModel):
     @torch.no_grad()
     def encode(self, sentences: Sequence[str], *, batch_size: int = 64) -> DiagonalGaussian:
         """P_enc(z|y) of each sentence, mean and log-variance [N, D] on the CPU."""
-        self.eval()
-        parts = [self.posterior(batch["tokens"], batch["lengths"]) for batch in self._batches(sentences, batch_size)]
+        with self._evaluating():
+            batches = self._batches(sentences, batch_size)
+            parts = [self.posterior(batch["tokens"], batch["lengths"]) for batch in batches]
         mean = torch.cat([part.mean.cpu() for part in parts])
         return DiagonalGaussian(mean, torch.cat([part.log_variance.cpu() for part in parts]))
 
     @torch.no_grad()
     def decode(self, z: Float[Tensor, "N D"], *, batch_size: int = 64, **kwargs: Any) -> list[str]:
         """A sentence for each latent: greedy unless told otherwise (`do_sample=True`, `num_beams=5`, ...)."""
-        self.eval()
         texts: list[str] = []
-        for part in z.split(batch_size):
-            texts += decode_sentences(self._need_tokenizer(), self.generate(part, **kwargs).tolist())
+        with self._evaluating():
+            for part in z.split(batch_size):
+                texts += decode_sentences(self._need_tokenizer(), self.generate(part, **kwargs).tolist())
         return texts
 
     @torch.no_grad()
     def score(self, sentences: Sequence[str], *, samples: int = 1, seed: int = 0, batch_size: int = 64) -> Scores:
         """Scores of sentences, nats each: `.neg_elbo()`, or log-mean-exp of `.log_weights()` for many samples."""
-        self.eval()
-        batches = self._batches(sentences, batch_size)
-        parts = [self(**batch, seed=seed, samples=samples, keep_latents=True).to("cpu") for batch in batches]
+        with self._evaluating():
+            batches = self._batches(sentences, batch_size)
+            parts = [self(**batch, seed=seed, samples=samples, keep_latents=True).to("cpu") for batch in batches]
         return Scores.concatenate(parts)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Without dropout, and back to the mode there was: a model may be looked at in the middle of its training."""
+        training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(training)
 
     def _batches(self, sentences: Sequence[str], batch_size: int) -> Iterator[Batch]:
         """Sentences as batches on the model's device, in order; EOS appended, padded on the right."""
