@@ -66,5 +66,5 @@ def test_list_copy_and_quickstart_in_an_empty_folder(installed: Path, tmp_path: 
     out = _textlatent(installed, tmp_path, "train", "mine.yaml", *small)
     assert "10 sentences of test" in out
     assert "exact entropy" in out
-    assert len(_textlatent(installed, tmp_path, "sample", "runs/quickstart", "--count", "2").splitlines()) == 2
+    assert len(_textlatent(installed, tmp_path, "sample", "runs/mine", "--count", "2").splitlines()) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yaml", "runs"]

@@ -48,7 +48,8 @@ def test_a_copy_is_never_written_over_another_file(tmp_path: Path, monkeypatch: 
     assert copy.read_text() == find_recipe("ptb/cpu").read_text()
     with pytest.raises(ValueError, match="cpu.yaml exists already; name another file"):
         copy_recipe("ptb/cpu")
-    assert copy_recipe("ptb/cpu", "other.yaml").is_file()
+    assert "\nname: ptb-cpu\n" in copy.read_text()
+    assert "\nname: other\n" in copy_recipe("ptb/cpu", "other.yaml").read_text()
     (tmp_path / "folder").mkdir()
     assert copy_recipe("ptb/cpu", "folder") == Path("folder/cpu.yaml")
     with pytest.raises(ValueError, match="there is no folder nowhere; make it first"):
