@@ -116,13 +116,15 @@ def collate(split: EncodedSplit, positions: Int[Tensor, " B"], *, pad_id: int = 
         positions: positions in the split.
         pad_id: what stands after the EOS of a shorter sentence.
     """
-    begin, lengths = split.offsets[positions], split.offsets[positions + 1] - split.offsets[positions]
-    column = torch.arange(int(lengths.max()) if len(positions) else 0)
-    inside = column < lengths[:, None]  # [B, T]
-    places = (begin[:, None] + column).clamp(max=len(split.tokens) - 1)
+    # In numpy, whose operations start several times faster than torch's: a small model's step shows it.
+    rows, offsets = positions.numpy(), split.offsets.numpy()
+    begin, end = offsets[rows], offsets[rows + 1]
+    places = begin[:, None] + np.arange((end - begin).max(initial=0))  # [B, T]
+    tokens = split.tokens.numpy().take(places, mode="clip").astype(np.int64)
+    tokens[places >= end[:, None]] = pad_id
     return Batch(
-        tokens=torch.where(inside, split.tokens[places].long(), pad_id),
-        lengths=lengths,
+        tokens=torch.from_numpy(tokens),
+        lengths=torch.from_numpy(end - begin),
         index=split.index[positions],
         words=split.words[positions],
         characters=split.characters[positions],

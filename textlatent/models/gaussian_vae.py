@@ -128,7 +128,8 @@ class SentenceVAE(Autoencoder):
         ).to(enc.mean.dtype)
         z = reparameterise(enc, noise)  # [S, B, D]
 
-        dec = self.decoder.log_prob_token(tokens.repeat(samples, 1), z.flatten(0, 1), mask.repeat(samples, 1))
+        every = [x.expand(samples, *x.shape).flatten(0, 1) for x in (tokens, mask)]  # [S * B, T]; no copy where S is 1
+        dec = self.decoder.log_prob_token(every[0], z.flatten(0, 1), every[1])
         dec = dec.view(samples, *tokens.shape)  # [S, B, T]
         exact_z, exact_enc, exact_pri = z.double(), enc.double(), pri.double()
         return Scores(

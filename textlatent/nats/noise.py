@@ -34,7 +34,11 @@ def _mix_word(x: int) -> int:
 
 
 def _shift_right(x: Tensor, bits: int) -> Tensor:
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
+    return (x >> bits).bitwise_and_((1 << (64 - bits)) - 1)
+
+
+def _xor_shifted(x: Tensor, bits: int) -> Tensor:
+    return _shift_right(x, bits).bitwise_xor_(x)
 
 
 def _mix(x: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
@@ -42,9 +46,9 @@ def _mix(x: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
 
     Source: Steele, Lea & Flood 2014, Fast splittable pseudorandom number generators, figure 14.
     """
-    x = (x ^ _shift_right(x, 30)) * _FIRST
-    x = (x ^ _shift_right(x, 27)) * _SECOND
-    return x ^ _shift_right(x, 31)
+    x = _xor_shifted(x, 30).mul_(_FIRST)
+    x = _xor_shifted(x, 27).mul_(_SECOND)
+    return _xor_shifted(x, 31)
 
 
 def uniform(
