@@ -4,6 +4,7 @@ The server has one thread and never touches a GPU, so its children may use gloo;
 exit code, as if it had been started by a launcher.
 """
 
+import atexit
 import importlib
 import json
 import os
@@ -14,8 +15,9 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +101,12 @@ class Job:
         return "".join(path.read_text() for path in sorted(self.folder.glob("rank-*.err")))
 
 
-@contextmanager
-def processes() -> Iterator[Processes]:
-    """The server as long as the context lasts."""
+@cache
+def the_processes() -> Processes:
+    """The one server of this test process, started on first use and closed with it."""
     server = Processes()
-    try:
-        yield server
-    finally:
-        server.close()
+    atexit.register(server.close)
+    return server
 
 
 def _serve() -> None:
@@ -191,11 +191,16 @@ def _reap(pids: list[int]) -> list[int]:
     return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
 
 
-def train(recipe: str, *arguments: str) -> None:
-    """`textlatent train RECIPE ...` in this process."""
+def train(recipe: str) -> None:
+    """`textlatent train RECIPE` in this process."""
+    command_line("train", recipe)
+
+
+def command_line(*arguments: str) -> None:
+    """`textlatent ...` in this process."""
     from textlatent.cli.main import main
 
-    sys.argv = ["textlatent", "train", recipe, *arguments]
+    sys.argv = ["textlatent", *arguments]
     main()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.processes import Processes, the_processes
 from tests.toy_run import toy_recipe
 from textlatent.run.folder import Run
 from textlatent.run.train import train
@@ -21,6 +22,12 @@ LEARNED: dict[str, Any] = {
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Tests leave its folder as it is; what a verb writes beside its own files is a test's own business."""
     return train(toy_recipe(tmp_path_factory.mktemp("trained"), LEARNED))
+
+
+@pytest.fixture(scope="session")
+def processes() -> Processes:
+    """The server that forks."""
+    return the_processes()
 
 
 @pytest.fixture

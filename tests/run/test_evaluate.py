@@ -1,5 +1,6 @@
 """evaluate: the ledger is what its Scores say, on a split and on a text, and is written beside them."""
 
+import hashlib
 import json
 import math
 import shutil
@@ -93,6 +94,8 @@ def test_a_text_file(run: Run, text_file: Path) -> None:
     ledger = evaluate(run, text=text_file, samples=2)
     scores, _ = Scores.load(run.folder / "scores-text.safetensors")
     assert ledger["split"] == str(text_file)
+    sha256 = hashlib.sha256(text_file.read_bytes()).hexdigest()
+    assert ledger["corpus"] == {"path": str(text_file), "sha256": sha256}, "of what was scored"
     assert ledger["sentences"] == 7
     assert scores.words.tolist() == [len(line.split()) for line in text_file.read_text().splitlines()]
     assert scores.kl[1].tolist() == pytest.approx(scores.kl[4].tolist()), "the same sentence twice"

@@ -2,13 +2,16 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.processes import Processes
 from textlatent.nats.montecarlo import log_mean_exp
+from textlatent.run.evaluate import evaluate
 from textlatent.run.folder import Run
 from textlatent.run.score import COLUMNS, score
 
@@ -64,6 +67,28 @@ def test_a_column_of_a_file(trained: Run, tmp_path: Path) -> None:
         "the boat .",
         "the sail .",
     ]
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_processes_share_the_work_and_one_speaks(
+    trained: Run, text_file: Path, tmp_path: Path, processes: Processes, world: int
+) -> None:
+    """`accelerate launch -m textlatent score` and `evaluate`: what one process says, said and written once."""
+    shutil.copytree(trained.folder, tmp_path / "run")
+    for verb in (["score", "run", "text.txt", "--samples", "3"], ["evaluate", "run", "--samples", "3"]):
+        arguments = [str(tmp_path / each) if each in ("run", "text.txt") else each for each in verb]
+        job = processes.start("tests.processes:command_line", *arguments, world=world, folder=tmp_path / "job")
+        assert job.wait() == [0] * world, job.errors()
+        if verb[0] == "score":
+            rows = [json.loads(line) for line in job.output().splitlines()]
+            for row, expected in zip(rows, score(trained, text_file, samples=3), strict=True):
+                assert row.pop("sentence") == expected.pop("sentence")
+                assert row == pytest.approx(expected, rel=1e-5)
+        assert all(job.output(rank) == "" for rank in range(1, world))
+    ledger = evaluate(Run(tmp_path / "run"), samples=3)
+    found = json.loads((tmp_path / "run" / "ledger.json").read_text())
+    assert found["iw_nll_nats"]["value"] == pytest.approx(ledger["iw_nll_nats"]["value"], rel=1e-6)
+    assert found["sentences"] == ledger["sentences"]
 
 
 def test_what_was_left_out_is_told(trained: Run, tmp_path: Path) -> None:

@@ -210,6 +210,14 @@ def test_start_again_when_every_checkpoint_is_damaged(trained: Run, tmp_path: Pa
     assert fingerprint(run.folder) == before
 
 
+def test_a_start_with_another_tokenizer_is_refused(trained: Run, tmp_path: Path) -> None:
+    values = toy_recipe(tmp_path, SHORT, {"model": trained.recipe.model.model_dump(), "tokenizer": {"vocabulary": 30}})
+    with pytest.raises(
+        ValueError, match=r"cannot start from .*: its tokenizer is another, so the same number is another"
+    ):
+        train(values, start=trained.folder)
+
+
 def test_a_start_of_another_shape_is_refused(trained: Run, tmp_path: Path) -> None:
     values = toy_recipe(tmp_path, SHORT, {"model": {"latent_size": 5, "prior": "learned"}})
     with pytest.raises(

@@ -22,6 +22,7 @@ from textlatent.training.checkpoint import (
     fault,
     recover_folder,
     write_folder,
+    write_text,
     writing,
 )
 
@@ -142,6 +143,15 @@ def test_a_rename_that_fails_puts_the_old_back(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(CheckpointError, match="Permission denied"):
         write_folder(tmp_path / "best", _fill("new"))
     assert _text(tmp_path / "best") == "old"
+
+
+def test_a_small_file_is_replaced_wholly_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text(tmp_path / "a.json", "é one")
+    assert (tmp_path / "a.json").read_bytes() == "é one".encode()
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(CheckpointError, match=r"could not write .*a.json: the disk is full"):
+        write_text(tmp_path / "a.json", "two")
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "é one"
 
 
 def test_other_errors_are_not_taken_for_the_disk(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def score(
     console = Console(stderr=True)
     with watch(console) as progress:
         rows = verbs.score(run, file, output, samples=samples, checkpoint=checkpoint, progress=progress)
+    if not is_main_process():
+        return
     if output is not None:
         say(console, f"wrote {len(rows):,} rows to {output}")
         return

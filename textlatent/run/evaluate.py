@@ -17,6 +17,7 @@ from textlatent.run.folder import Run
 from textlatent.run.recipes import locate
 from textlatent.training.checkpoint import write_text, writing
 from textlatent.training.evaluate import evaluate as evaluate_split
+from textlatent.training.launch import launch
 
 
 def evaluate(
@@ -41,7 +42,7 @@ def evaluate(
         sentences: how many sentences, drawn by the recipe's seed; the recipe's if not given.
         checkpoint: "final", "best" or "step-N".
         precision: "fp32" or "bf16"; the recipe's if not given.
-        accelerator: shares the work among its processes.
+        accelerator: shares the work among its processes; those this one was launched with if not given.
         progress: called with {"event": "progress", "done", "total"}, at the end with a note for whatever was left out
             and with {"event": "ledger", "ledger"}.
 
@@ -55,9 +56,9 @@ def evaluate(
     wanted = section.sentences if sentences is None and text is None else sentences
     positions = choose(len(encoded), wanted, run.recipe.seed)
     model = run.model_at(checkpoint)
-    device = accelerator.device if accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    accelerator = accelerator or launch()
     scores = evaluate_split(
-        model.to(device),  # type: ignore[arg-type]
+        model.to(accelerator.device),
         encoded,
         positions=positions,
         accelerator=accelerator,
@@ -80,7 +81,7 @@ def evaluate(
     ledger = build_ledger(
         scores, ladder=section.ladder, exact_nll=exact_nll, exact_entropy=exact_entropy, context=context
     )
-    if accelerator is None or accelerator.is_main_process:
+    if accelerator.is_main_process:
         suffix = "" if text is None and name == section.split else f"-{Path(name).stem}"
         with writing(run.folder / f"ledger{suffix}.json"):
             temporary = run.folder / ".scores.writing"

@@ -12,6 +12,7 @@ from textlatent.nats.montecarlo import effective_sample_size, log_mean_exp
 from textlatent.run.folder import Run
 from textlatent.training.checkpoint import writing
 from textlatent.training.evaluate import evaluate as evaluate_split
+from textlatent.training.launch import launch
 
 COLUMNS = ("sentence", "tokens", "rate_nats", "distortion_nats", "neg_elbo_nats", "iw_nll_nats", "ess")
 
@@ -42,10 +43,11 @@ def score(
     if output is not None and Path(output).suffix not in (".csv", ".jsonl"):
         raise ValueError(f"the output must end in .csv or .jsonl, got {output}.")
     encoded = run.text(file)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    accelerator = launch()
     scores = evaluate_split(
-        run.model_at(checkpoint).to(device),  # type: ignore[arg-type]
+        run.model_at(checkpoint).to(accelerator.device),
         encoded,
+        accelerator=accelerator,
         samples=run.recipe.evaluation.samples if samples is None else samples,
         seed=run.recipe.seed,
         tokens_per_batch=run.recipe.evaluation.tokens_per_batch,
@@ -65,9 +67,9 @@ def score(
         effective_sample_size(weights).tolist(),
     )
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
-    if output is not None:
+    if output is not None and accelerator.is_main_process:
         write_rows(rows, Path(output))
-    if progress is not None:
+    if progress is not None and accelerator.is_main_process:
         for note in encoded.notes:
             progress({"event": "note", "text": note})
     return rows
