@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,17 @@ def test_json_without_constants(trained: Run) -> None:
     for path in trained.folder.rglob("*.json*"):
         for line in path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]:
             json.loads(line, parse_constant=pytest.fail)
+
+
+UNPICKLED: list[str] = []
+sys.addaudithook(lambda event, _: UNPICKLED.append(event) if event == "pickle.find_class" else None)
+
+
+def test_nothing_is_unpickled(trained: Run) -> None:
+    """tests/training/test_checkpoint.py shows that such a hook hears a pickle."""
+    UNPICKLED.clear()
+    again = Run(trained.folder)
+    for name in ("final", "best", "step-40"):
+        again.model_at(name)
+    _ = again.tokenizer, again.scores, again.ledger, again.metrics, again.recipe
+    assert UNPICKLED == []

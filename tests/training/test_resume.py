@@ -110,7 +110,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_it_resumed(tmp_path: Pa
 # ---------------------------------------------------------------------------------------------------- by signals
 
 LONG: dict[str, Any] = {
-    "training": {"steps": 60, "log_every": 1, "validate_every": 25, "sample_every": 0, "save_every": 20},
+    "training": {"steps": 30, "log_every": 1, "validate_every": 15, "sample_every": 0, "save_every": 10},
     "evaluation": {"samples": 2, "sentences": 5},
 }
 
