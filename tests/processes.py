@@ -29,6 +29,7 @@ class Processes:
     """The server, seen from a test; one job at a time."""
 
     def __init__(self) -> None:
+        self.job: Job | None = None
         quiet = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
         self.server = subprocess.Popen(
             [sys.executable, "-m", "tests.processes"],
@@ -49,9 +50,13 @@ class Processes:
 
     def start(self, call: str, *args: Any, world: int = 1, folder: Path) -> "Job":
         """Fork `world` processes that call "module:function" with `args` (JSON) and write in `folder`."""
+        if self.job is not None:  # of a test that failed before it waited
+            self.job.kill()
+            self.job.wait()
         folder.mkdir(parents=True, exist_ok=True)
         self.send({"call": call, "args": args, "world": world, "folder": str(folder)})
-        return Job(self, self.receive()["pids"], folder)
+        self.job = Job(self, self.receive()["pids"], folder)
+        return self.job
 
     def run(self, call: str, *args: Any, world: int = 1, folder: Path) -> list[Any]:
         """What the function returned on each rank (JSON); a failure of any is a failure of the test."""
@@ -84,6 +89,7 @@ class Job:
 
     def wait(self) -> list[int]:
         """The exit code of each rank; minus the signal that killed it."""
+        self.processes.job = None
         return self.processes.receive()["codes"]
 
     def kill(self, number: int = signal.SIGKILL, *, ranks: Sequence[int] | None = None) -> None:
