@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 from tests.benchmarks.fresh import measure
 from tests.benchmarks.table import ratios, show, spread
 from tests.benchmarks.workbench import build_trainer, first_steps, run_lengths, take_turns, timed
-from textlatent.corpus.batches import Batch, collate
+from textlatent.corpus.batches import collate
 from textlatent.training.loop import Trainer
 
 CASES = [("ptb/cpu", "cpu", 15, 5), ("ptb/gpu", "cuda", 50, 5)]  # recipe, device, steps in a run, runs
@@ -30,7 +30,7 @@ class PlainLoop:
     """The same sizes and mathematics, written straight down over two transformers models."""
 
     def __init__(self, trainer: Trainer) -> None:
-        config, self.options = trainer.model.config, trainer.options
+        config, self.options, self.trainer = trainer.model.config, trainer.options, trainer
         self.device, self.sentences = trainer.accelerator.device, trainer.mean_sentences
         self.bos, self.size = config.decoder.bos_token_id, config.latent_size
         hidden = config.decoder.backbone.hidden_size
@@ -46,9 +46,10 @@ class PlainLoop:
         self.parts.to(self.device).train()
         self.optimizer = torch.optim.AdamW(self.parts.parameters(), lr=1e-3, betas=(0.9, 0.98), fused=True)
 
-    def __call__(self, batches: list[Batch]) -> None:
-        """One step on each batch."""
-        for batch in batches:
+    def __call__(self, plan: list[Tensor]) -> None:
+        """One step on each set of sentences."""
+        for positions in plan:
+            batch = collate(self.trainer.train, positions)
             tokens, lengths = batch["tokens"].to(self.device), batch["lengths"].to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
                 loss = self.loss(tokens, lengths)
@@ -105,7 +106,7 @@ class Peak:
         self.results = [pair[0].clone() for pair in self.pairs]
         self.best: list[float] = []
 
-    def __call__(self, batches: list[Batch]) -> None:
+    def __call__(self, plan: list[Tensor]) -> None:
         """Append the best FLOP/s of all sizes."""
         self.best.append(max(self._speed(*each) for each in zip(self.pairs, self.results, strict=True)))
 

@@ -23,8 +23,8 @@ def train(recipe: str, steps: int, keep: bool) -> dict[str, Any]:
         launch.keep_freed_memory = lambda: False
     trainer = build_trainer(recipe, steps=steps)
     marks: list[resource.struct_rusage] = []
-    peers = {"mark": lambda batches: marks.append(resource.getrusage(resource.RUSAGE_SELF))}
-    seconds = take_turns(trainer, peers, runs=1)["toolkit"][0]
+    peers = {"mark": lambda plan: marks.append(resource.getrusage(resource.RUSAGE_SELF))}
+    seconds = take_turns(trainer, peers, runs=1, alternate=False)["toolkit"][0]
     faults = marks[1].ru_minflt - marks[0].ru_minflt
     return {"seconds": seconds / steps, "faults": faults / steps, "peak": marks[1].ru_maxrss / 1024}
 

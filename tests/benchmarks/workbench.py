@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from textlatent.corpus.batches import Batch, EncodedSplit, collate, plan_epoch
+from textlatent.corpus.batches import EncodedSplit, plan_epoch
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
 from textlatent.run import build
@@ -105,15 +105,18 @@ class _Enough(Exception):
     """The last run is done."""
 
 
-Peer = Callable[[list[Batch]], Any]
+Peer = Callable[[list[torch.Tensor]], Any]
 
 
-def take_turns(trainer: Trainer, peers: dict[str, Peer], *, runs: int) -> dict[str, list[float]]:
-    """Seconds of each run of the toolkit's loop ("toolkit") and of each peer over the same batches, in turn.
+def take_turns(
+    trainer: Trainer, peers: dict[str, Peer], *, runs: int, alternate: bool = True
+) -> dict[str, list[float]]:
+    """Seconds of each run of the toolkit's loop ("toolkit") and of each peer over the same steps, in turn.
 
     A run is the steps between two lines of metrics.jsonl, and the loop stands still while the peers have their turn;
-    everything it does between two steps, its log line included, is in its time. Peers find their batches collated. One
-    run more comes first and is not counted.
+    everything it does between two steps, its log line included, is in its time. Who is first to meet a run's sentences
+    changes from run to run (unless not `alternate`, when the toolkit always is): memory of new shapes is found by the
+    first. One run more comes before all and is not counted.
     """
     steps = trainer.options.log_every
     plan = first_steps(trainer, steps * (runs + 1))
@@ -126,13 +129,18 @@ def take_turns(trainer: Trainer, peers: dict[str, Peer], *, runs: int) -> dict[s
             return
         synchronise()
         seconds["toolkit"].append(time.perf_counter() - began)
-        first = steps * (len(seconds["toolkit"]) - 1)
-        batches = [collate(trainer.train, positions) for positions in plan[first : first + steps]]
-        for name, peer in peers.items():
-            seconds[name].append(timed(lambda peer=peer: peer(batches)))
-        if len(seconds["toolkit"]) > runs:
+        done = len(seconds["toolkit"])
+        if done % 2 or not alternate:  # runs 0, 2, ...: the toolkit was first
+            let_peers(done - 1)
+        if done > runs:
             raise _Enough
+        if done % 2 and alternate:  # runs 1, 3, ...: the peers are
+            let_peers(done)
         began = time.perf_counter()
+
+    def let_peers(run: int) -> None:
+        for name, peer in peers.items():
+            seconds[name].append(timed(lambda peer=peer: peer(plan[steps * run : steps * (run + 1)])))
 
     trainer.journal.progress = baton
     try:

@@ -145,7 +145,7 @@ def test_against_plain_integers() -> None:
 
     def number(*counters: int) -> float:
         word = 0
-        for counter in counters:
+        for counter in (*counters[:4], (counters[4] << 32) + counters[5]):
             word = mix(word + (counter + 1) * 0x9E3779B97F4A7C15)
         return ((word >> 11) + 0.5) * 2.0**-53
 

@@ -42,6 +42,7 @@ class Autoencoder(PreTrainedModel):
         epoch: int = 0,
         samples: int = 1,
         first_sample: int = 0,
+        densities: bool = True,
         keep_latents: bool = False,
         keep_tokens: bool = False,
     ) -> Scores:
@@ -58,6 +59,7 @@ class Autoencoder(PreTrainedModel):
             epoch: of the noise; 0 in evaluation.
             samples: S, draws of z per sentence.
             first_sample: the number of the first draw, when many are made in chunks.
+            densities: ln P_enc and ln P_pri of each draw; a loss whose rate has a closed form needs neither.
             keep_latents: also z and the parameters of posterior and prior.
             keep_tokens: also log_p_dec_token of the first draw.
         """

@@ -115,6 +115,7 @@ class SentenceVAE(Autoencoder):
         epoch: int = 0,
         samples: int = 1,
         first_sample: int = 0,
+        densities: bool = True,
         keep_latents: bool = False,
         keep_tokens: bool = False,
     ) -> Scores:
@@ -131,10 +132,10 @@ class SentenceVAE(Autoencoder):
         every = [x.expand(samples, *x.shape).flatten(0, 1) for x in (tokens, mask)]  # [S * B, T]; no copy where S is 1
         dec = self.decoder.log_prob_token(every[0], z.flatten(0, 1), every[1])
         dec = dec.view(samples, *tokens.shape)  # [S, B, T]
-        exact_z, exact_enc, exact_pri = z.double(), enc.double(), pri.double()
+        exact_enc, exact_pri = enc.double(), pri.double()
         return Scores(
-            log_p_enc=exact_enc.log_prob(exact_z),
-            log_p_pri=exact_pri.log_prob(exact_z),
+            log_p_enc=exact_enc.log_prob(z.double()) if densities else None,
+            log_p_pri=exact_pri.log_prob(z.double()) if densities else None,
             log_p_dec=dec.sum(-1, dtype=torch.float64),
             kl=kl_per_dimension(exact_enc, exact_pri),
             z=z[:1] if keep_latents else None,

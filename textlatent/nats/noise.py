@@ -69,7 +69,7 @@ def uniform(
         seed: the run's seed.
         epoch: 0 in evaluation.
         shape: elements per sentence and sample. An element's number depends on its flat position, so that a longer
-            shape begins with the same numbers as a shorter one.
+            shape begins with the same numbers as a shorter one; fewer than 2^32 of them.
         stream: which use of randomness this is.
         samples: S.
         first_sample: where a chunk of a longer run of samples starts.
@@ -80,10 +80,9 @@ def uniform(
     for word in (seed, epoch, stream):
         key = _mix_word(key + _INCREMENT * (word + 1))
     words = _mix(key + (index + 1) * _signed(_INCREMENT))  # [B]
-    draw = torch.arange(first_sample + 1, first_sample + samples + 1, device=device)
-    words = _mix(words[None, :] + draw[:, None] * _signed(_INCREMENT))  # [S, B]
-    element = torch.arange(1, prod(shape) + 1, device=device)
-    words = _mix(words[:, :, None] + element * _signed(_INCREMENT))  # [S, B, prod(shape)]
+    draw = torch.arange(first_sample, first_sample + samples, device=device) << 32
+    place = draw[:, None] + torch.arange(1, prod(shape) + 1, device=device)  # [S, prod(shape)]
+    words = _mix(words[:, None] + (place * _signed(_INCREMENT))[:, None])  # [S, B, prod(shape)]
     numbers = ((_shift_right(words, 11).to(torch.float64) + 0.5) * 2.0**-53).to(dtype)
     limits = torch.finfo(dtype)  # the ends are left out after rounding too
     return numbers.clamp(limits.tiny, 1.0 - limits.eps / 2).reshape(samples, index.shape[0], *shape)

@@ -225,7 +225,8 @@ class Trainer:
         device = self.accelerator.device
         inputs = {name: batch[name].to(device, non_blocking=True) for name in ("tokens", "lengths", "index")}
         with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-            scores = self.wrapped(**inputs, seed=self.seed, epoch=self.position.epoch + 1)  # epoch 0 is evaluation's
+            epoch = self.position.epoch + 1  # epoch 0 is evaluation's
+            scores = self.wrapped(**inputs, seed=self.seed, epoch=epoch, densities=False)
         return objective(scores, self.position.stage_step), weight
 
     def _stop_at_nan(self, sums: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ _NAMES = ("count", "terminated", "tokens", "rate", "distortion")
 def pack(terms: Terms, *, weight: float, terminated: bool) -> Float[Tensor, " n"]:
     """count, SIGTERM seen, tokens, rate, distortion (nats), then KL per dimension: float64 sums over a part."""
     known = torch.tensor([terms.count * weight, float(terminated)], dtype=torch.float64, device=terms.rate.device)
-    sums = torch.stack([terms.tokens.double(), terms.rate.double(), terms.distortion.double()])
-    return torch.cat([known, torch.cat([sums, terms.kl.double()]) * weight])
+    sums = [x.double() * weight for x in (terms.tokens, terms.rate, terms.distortion)]
+    return torch.cat([known, torch.stack(sums), terms.kl.double() * weight])
 
 
 def unpack(packed: Float[Tensor, " n"], norm: Float[Tensor, ""]) -> dict[str, Any]:
