@@ -229,3 +229,18 @@ def test_what_cannot_be_built_is_refused() -> None:
         vae(pooling="sum")
     with pytest.raises(StrictDataclassClassValidationError, match="the decoder expects 4 dimensions of z, got 3"):
         SentenceVAEConfig(decoder={"backbone": backbone("gpt2"), "latent_size": 4}, latent_size=3)
+
+
+def test_no_latent_is_a_language_model() -> None:
+    """D = 0: rate 0, no encoder to learn, and the distortion is the backbone's own cross-entropy."""
+    model, rows = vae(latent_size=0), batch(SENTENCES)
+    scores = score(model, rows)
+    assert torch.equal(scores.rate(), torch.zeros(len(rows["lengths"]), dtype=torch.float64))
+    assert scores.need("log_p_enc").abs().max() == 0 and scores.need("log_p_pri").abs().max() == 0
+    assert not list(model.encoder.parameters()) and not list(model.prior.parameters())
+    for row, length in enumerate(rows["lengths"]):
+        sentence = rows["tokens"][row : row + 1, :length]
+        before = torch.cat([sentence.new_full((1, 1), model.config.decoder.bos_token_id), sentence[:, :-1]], 1)
+        logits = model.decoder.backbone(input_ids=before).logits
+        nll = torch.nn.functional.cross_entropy(logits[0], sentence[0], reduction="sum")
+        torch.testing.assert_close(scores.distortion()[row], nll)

@@ -25,7 +25,7 @@ class SentenceDecoderConfig(PreTrainedConfig):
 
     Attributes:
         backbone: configuration of any causal language model of transformers.
-        latent_size: D.
+        latent_size: D; 0 for a language model, which nothing enters.
         inject: "prefix" (slots before BOS), "add" (to every token's embedding) or "both".
         slots: how many prefix slots z becomes.
         max_tokens: longest sentence generated, EOS included.
@@ -87,7 +87,7 @@ class SentenceDecoderConfig(PreTrainedConfig):
     @property
     def prefix(self) -> int:
         """The number of slots before BOS."""
-        return 0 if self.inject == "add" else self.slots
+        return 0 if self.inject == "add" or not self.latent_size else self.slots
 
 
 class SentenceDecoder(PreTrainedModel, GenerationMixin):
@@ -110,7 +110,8 @@ class SentenceDecoder(PreTrainedModel, GenerationMixin):
         width: int = self.get_input_embeddings().embedding_dim  # some families project it to their hidden size
         # The one place where z enters: another way in is another map here and a term in `_embed`.
         self.to_slots = nn.Linear(config.latent_size, config.prefix * width) if config.prefix else None
-        self.to_every = nn.Linear(config.latent_size, width) if config.inject != "prefix" else None
+        every = config.inject != "prefix" and config.latent_size > 0
+        self.to_every = nn.Linear(config.latent_size, width) if every else None
         self._plain_head: bool | None = None
         self.post_init()
         self.generation_config.max_length = None

@@ -26,6 +26,8 @@ from textlatent.nats.bounds import InformationBounds, information_bounds, jackkn
 from textlatent.nats.montecarlo import Estimate, mean_with_error
 from textlatent.scores import Scores
 
+_NO_LATENT = "the model is a language model: it has no z."
+
 Cell = dict[str, Any]
 """One quantity: {"value", "se", ...}, or {"value": None, "why"}."""
 
@@ -153,6 +155,8 @@ def _bounds(scores: Scores) -> tuple[InformationBounds | None, str]:
     mean, log_variance, z = scores.posterior_mean, scores.posterior_log_variance, scores.z
     if mean is None or log_variance is None or z is None:
         return None, "it needs z and the posteriors' means and variances."
+    if not mean.shape[1]:
+        return None, _NO_LATENT
     if len(mean) < 3:
         return None, f"it needs at least 3 sentences, got {len(mean)}."
     return information_bounds(mean, log_variance, z[0]), ""
@@ -180,6 +184,8 @@ def _mismatch_cell(rate: Tensor | None, bounds: InformationBounds | None, why: s
 def _active_cell(scores: Scores) -> Cell:
     if scores.posterior_mean is None or scores.prior_log_variance is None:
         return _blank("it needs the posteriors' means and a factorised Gaussian prior's variances.")
+    if not scores.posterior_mean.shape[1]:
+        return _blank(_NO_LATENT)
     if len(scores) < 2:
         return _blank("a variance over sentences needs at least 2 of them.")
     variances = variance_per_dimension(scores.posterior_mean, prior_scale=(0.5 * scores.prior_log_variance).exp())

@@ -75,3 +75,15 @@ class GaussianEncoder(Encoder):
         weight.div_(unit.std[:, None])
         bias[0].sub_(unit.mean).div_(unit.std)
         bias[1].sub_(unit.log_variance)
+
+
+class EmptyEncoder(Encoder):
+    """The Gaussian of no dimensions: a VAE with it is a language model, whose rate is 0."""
+
+    def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> DiagonalGaussian:
+        """A Gaussian over nothing, mean and log-variance [B, 0]."""
+        nothing = torch.zeros(tokens.shape[0], 0, device=tokens.device)
+        return DiagonalGaussian(nothing, nothing)
+
+    def rescale(self, unit: DiagonalGaussian) -> None:
+        """Nothing to express otherwise."""

@@ -68,6 +68,12 @@ class Autoencoder(PreTrainedModel):
     def posterior(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """P_enc(z|y) of each sentence of a batch."""
 
+    @abstractmethod
+    def log_prob_token(
+        self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"], z: Float[Tensor, "B D"]
+    ) -> Float[Tensor, "B T"]:
+        """Ln P_dec(y_t | y_<t, z), nats, 0 on padding, for a z that may come from anywhere."""
+
     def loss(self, **batch: Any) -> Float[Tensor, ""]:
         """The mean -ELBO of a batch, nats per sentence: for people with their own loop."""
         return self(**batch).neg_elbo().mean()

@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 
 import torch
 from huggingface_hub.dataclasses import strict
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedConfig
 from transformers import initialization as init
 
 from textlatent.decoder.sentence import SentenceDecoder, SentenceDecoderConfig
-from textlatent.encoder.gaussian import GaussianEncoder
+from textlatent.encoder.gaussian import EmptyEncoder, GaussianEncoder
 from textlatent.gradient.pathwise import reparameterise
 from textlatent.models.autoencoder import Autoencoder
 from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension
@@ -29,7 +29,7 @@ class SentenceVAEConfig(PreTrainedConfig):
     Attributes:
         encoder: configuration of any transformers encoder.
         decoder: a SentenceDecoderConfig: any causal transformer, and how z enters it (a transformer alone: "both").
-        latent_size: D.
+        latent_size: D; 0 makes it a language model: no encoder, no z, rate 0.
         prior: "standard" or "learned" (THEORY T5).
         pooling: "mean", "max", "first" or "last": tokens' vectors to one.
         log_variance_bias: the log-variance the posterior starts from.
@@ -72,18 +72,21 @@ class SentenceVAE(Autoencoder):
     """N(mu(y), sigma(y)^2) x N(0, I) x prod_t P(y_t | y_<t, z), z = mu + sigma eps (THEORY T1, T2, T4, T5)."""
 
     config_class = SentenceVAEConfig
-    encoder: GaussianEncoder
+    encoder: GaussianEncoder | EmptyEncoder
 
     def __init__(self, config: SentenceVAEConfig) -> None:
         super().__init__(config)
         assert isinstance(config.encoder, PreTrainedConfig)
         assert isinstance(config.decoder, SentenceDecoderConfig)
-        self.encoder = GaussianEncoder(
-            config.encoder,
-            latent_size=config.latent_size,
-            pooling=config.pooling,
-            log_variance_bias=config.log_variance_bias,
-        )
+        if config.latent_size:
+            self.encoder = GaussianEncoder(
+                config.encoder,
+                latent_size=config.latent_size,
+                pooling=config.pooling,
+                log_variance_bias=config.log_variance_bias,
+            )
+        else:
+            self.encoder = EmptyEncoder()
         self.prior = PRIORS[config.prior](config.latent_size)
         self.decoder = SentenceDecoder(config.decoder)
         self.post_init()
@@ -101,6 +104,13 @@ class SentenceVAE(Autoencoder):
     def posterior(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """P_enc(z|y) of each sentence of a batch."""
         return self.encoder(tokens, torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None])
+
+    def log_prob_token(
+        self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"], z: Float[Tensor, "B D"]
+    ) -> Float[Tensor, "B T"]:
+        """Ln P_dec(y_t | y_<t, z), nats, 0 on padding, for a z that may come from anywhere."""
+        mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+        return self.decoder.log_prob_token(tokens, z, mask)
 
     def forward(
         self,

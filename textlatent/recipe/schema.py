@@ -119,8 +119,8 @@ class Decoder(Section):
 class Model(Section):
     """The three distributions."""
 
-    latent_size: int = Field(32, ge=1)
-    """Dimensions of z."""
+    latent_size: int = Field(32, ge=0)
+    """Dimensions of z; 0 trains the decoder alone, as a language model."""
     prior: Literal["standard", "learned"] = "standard"
     """P_pri(z): N(0, I), or a diagonal Gaussian that learns its mean and scale."""
     encoder: Encoder = Encoder()

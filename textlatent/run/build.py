@@ -67,7 +67,7 @@ def build_options(recipe: Recipe) -> TrainingOptions:
 def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: None) -> SentenceVAE:
     """The model a recipe describes, its weights decided by the recipe's seed, pretrained ones taken where named."""
     model, longest = recipe.model, recipe.data.max_tokens
-    slots = 0 if model.decoder.inject == "add" else model.decoder.slots
+    slots = 0 if model.decoder.inject == "add" or not model.latent_size else model.decoder.slots
     encoder = _backbone(model.encoder, tokenizer, positions=longest, where="model.encoder")
     decoder = _backbone(model.decoder, tokenizer, positions=longest + slots, where="model.decoder")
     torch.manual_seed(recipe.seed)
@@ -88,7 +88,7 @@ def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: Non
     )
     vae.tokenizer = tokenizer
     for section, part in ((model.encoder, vae.encoder), (model.decoder, vae.decoder)):
-        if is_path(section.backbone):
+        if is_path(section.backbone) and hasattr(part, "backbone"):
             note(
                 take_weights(
                     cast(Any, part.backbone), section.backbone, same_tokens=recipe.tokenizer.path == section.backbone

@@ -1,6 +1,6 @@
 """What a recipe will cost, by arithmetic alone: parameters, memory, minutes. No torch here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from textlatent.recipe.schema import SMALL, Decoder, Encoder, Recipe
@@ -89,13 +89,14 @@ def estimate(recipe: Recipe, *, vocabulary: int, cores: int) -> Estimate | None:
         cores: processor cores to train on.
     """
     model, longest = recipe.model, recipe.data.max_tokens
-    slots = 0 if model.decoder.inject == "add" else model.decoder.slots
+    slots = 0 if model.decoder.inject == "add" or not model.latent_size else model.decoder.slots
     enc, dec = shape_of(model.encoder, longest), shape_of(model.decoder, longest + slots)
     if enc is None or dec is None:
         return None
     size = model.latent_size
-    maps = (slots + (model.decoder.inject != "prefix")) * dec.hidden * (size + 1)
-    encoder = (vocabulary + enc.positions + 2 + 2) * enc.hidden + enc.layers * _layer(enc)
+    maps = (slots + (model.decoder.inject != "prefix")) * dec.hidden * (size + 1) if size else 0
+    enc = enc if size else replace(enc, layers=0)  # a language model has no encoder
+    encoder = (vocabulary + enc.positions + 2 + 2) * enc.hidden + enc.layers * _layer(enc) if size else 0
     encoder += 2 * size * (enc.hidden + 1)
     decoder = (vocabulary + dec.positions + 2) * dec.hidden + dec.layers * _layer(dec) + maps
     prior = 2 * size if model.prior == "learned" else 0
