@@ -1,0 +1,1 @@
+"""active_units: how many latent dimensions move with the input."""

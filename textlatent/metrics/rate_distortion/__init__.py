@@ -1,0 +1,1 @@
+"""rate_distortion: rate, distortion and -ELBO with their standard errors, nats per sentence."""
