@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from textlatent.corpus.splits import content_sha256, digests, duplicates, hash_split, overlap
+from textlatent.corpus.splits import content_sha256, digests, draw, duplicates, hash_split, overlap
 
 
 def of(*texts):
@@ -58,3 +58,25 @@ def test_sha256_sees_sentences_order_splits_labels_and_names():
     ]
     assert len(set(versions)) == len(versions)
     assert sha() == versions[0]
+
+
+def test_a_draw_is_sorted_nested_and_decided_by_the_seed():
+    few, more = (draw(1000, sentences=n, seed=3) for n in (100, 250))
+    assert len(few) == 100
+    assert (np.diff(few) > 0).all()
+    assert set(few.tolist()) < set(more.tolist())
+    assert draw(1000, sentences=1000, seed=3).tolist() == list(range(1000))
+    assert few.tolist() != draw(1000, sentences=100, seed=4).tolist()
+
+
+def test_a_draw_prefers_no_position():
+    """Each third of 30 positions gets a third of 10 draws: 2,000 seeds, within four standard errors."""
+    counts = np.array([np.bincount(draw(30, sentences=10, seed=s) // 10, minlength=3) for s in range(2000)])
+    error = counts.std(axis=0) / np.sqrt(len(counts))
+    assert (abs(counts.mean(axis=0) - 10 / 3) < 4 * error).all()
+
+
+@pytest.mark.parametrize("sentences", [0, 11])
+def test_a_draw_of_more_than_there_are(sentences):
+    with pytest.raises(ValueError, match=f"sentences must be between 1 and 10, all there are, got {sentences}"):
+        draw(10, sentences=sentences, seed=0)

@@ -36,6 +36,30 @@ def test_the_tokenizer_sees_the_training_split_alone(tmp_path: Path) -> None:
     assert sorted(tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens)) == ["▁.", "▁boat", "▁the"]
 
 
+def test_some_training_sentences_and_the_tokenizer_of_all(tmp_path: Path) -> None:
+    """40 of them, in their order, the same for the same split_seed; validation and test sentences stay."""
+    values = toy_recipe(tmp_path)
+    _, corpus, whole = _built(values)
+    recipe, same, tokenizer = _built(merged(values, {"data": {"sentences": 40}}))
+    assert tokenizer.get_vocab() == whole.get_vocab()
+    assert same.sha256 == corpus.sha256
+    split = build.build_split("train", corpus, tokenizer, recipe.data)
+    assert (
+        split.notes[0] == f"train: 40 of {len(corpus.train)} sentences taken; the tokenizer was made for all of them."
+    )
+    taken = split.texts(list(range(40)))
+    assert len(split) == 40
+    assert set(taken) <= set(corpus.train["text"])
+    assert len(build.build_split("valid", corpus, tokenizer, recipe.data)) == len(corpus.valid)
+    other = load_recipe(merged(values, {"data": {"sentences": 40, "split_seed": 1}})).data
+    assert build.build_split("train", corpus, tokenizer, other).texts(list(range(40))) != taken
+
+
+def test_more_training_sentences_than_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data.sentences must be <= 2\d\d, the training sentences of .*, got 1,000"):
+        _built(toy_recipe(tmp_path, {"data": {"sentences": 1000}}))
+
+
 def test_a_ready_tokenizer_is_loaded(tmp_path: Path) -> None:
     values = toy_recipe(tmp_path)
     *_, tokenizer = _built(values)
@@ -58,18 +82,30 @@ def test_the_model_is_what_the_recipe_says(tmp_path: Path) -> None:
     model_section = {
         "latent_size": 3,
         "prior": "learned",
-        "encoder": {"pooling": "max", "log_variance_bias": -1.5},
-        "decoder": {"inject": "prefix", "slots": 2, "config": {"num_hidden_layers": 2}},
+        "encoder": {"pooling": "max", "log_variance_bias": -1.5, "denoising": 0.2},
+        "decoder": {"inject": "prefix", "slots": 2, "config": {"num_hidden_layers": 2}, "word_dropout": 0.3},
     }
     recipe, _, tokenizer = _built(toy_recipe(tmp_path, {"model": model_section}))
     model = build.build_model(recipe, tokenizer)
     config = model.config
     assert (config.latent_size, config.prior, config.pooling, config.log_variance_bias) == (3, "learned", "max", -1.5)
     assert (config.decoder.inject, config.decoder.slots, config.decoder.max_tokens) == ("prefix", 2, 16)
+    assert (config.denoising, config.decoder.word_dropout, config.decoder.unk_token_id) == (0.2, 0.3, 3)
     assert config.decoder.backbone.num_hidden_layers == 2
     assert config.encoder.vocab_size == config.decoder.backbone.vocab_size == len(tokenizer)
     assert config.decoder.backbone.max_position_embeddings >= 16 + 2
     assert model.tokenizer is tokenizer
+
+
+@pytest.mark.parametrize("key", ["encoder.denoising", "decoder.word_dropout"])
+def test_hidden_words_need_an_unknown_token(tmp_path: Path, key: str) -> None:
+    section, name = key.split(".")
+    recipe, _, tokenizer = _built(toy_recipe(tmp_path, {"model": {section: {name: 0.5}}}))
+    tokenizer.unk_token = None
+    with pytest.raises(ValueError, match=f"model.{key}: it writes the unknown token over words, and this tokenizer"):
+        build.build_model(recipe, tokenizer)
+    plain, *_ = _built(toy_recipe(tmp_path))
+    assert build.build_model(plain, tokenizer).config.decoder.unk_token_id is None
 
 
 def test_pretrained_weights_are_taken_and_told(tmp_path: Path) -> None:

@@ -35,6 +35,23 @@ def hash_split(digest: np.ndarray, *, fractions: dict[str, float], seed: int) ->
     return {"train": np.flatnonzero(uniform >= bounds[-1])} | chosen
 
 
+def draw(count: int, *, sentences: int, seed: int) -> np.ndarray:
+    """The positions of `sentences` of `count` sentences, drawn at random, in their order; more contain fewer.
+
+    Args:
+        count: how many there are.
+        sentences: how many to draw.
+        seed: another seed, another draw.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    if not 1 <= sentences <= count:
+        raise ValueError(f"sentences must be between 1 and {count:,}, all there are, got {sentences:,}.")
+    positions = np.arange(count, dtype=np.uint64)
+    return np.sort(np.argsort(_uniform(positions, seed), kind="stable")[:sentences])
+
+
 def _uniform(keys: np.ndarray, seed: int) -> np.ndarray:
     """Keys and seed mixed by splitmix64's finaliser into numbers in [0, 1)."""
     salt = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()

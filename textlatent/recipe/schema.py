@@ -48,7 +48,9 @@ class Data(Section):
     test_fraction: float = Field(0.1, gt=0, lt=1)
     """Share of the sentences held out for the test, where one file is given."""
     split_seed: int = 0
-    """Changes which sentences are held out."""
+    """Changes which sentences are held out, and which `sentences` are taken."""
+    sentences: int | None = Field(None, ge=1)
+    """How many training sentences to learn from, the tokenizer seeing all of them; null takes all."""
     on_bad_row: Literal["error", "skip"] = "error"
     """A row that cannot be read stops the run, or is left out and counted."""
     max_tokens: int = Field(64, ge=2)

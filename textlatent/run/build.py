@@ -1,6 +1,7 @@
 """A recipe made into things: corpus, tokenizer, encoded splits, model, stages."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import torch
 
 from textlatent.corpus.batches import EncodedSplit, encode_split
 from textlatent.corpus.source import Corpus
+from textlatent.corpus.splits import draw
 from textlatent.corpus.tokenizer import load_tokenizer, train_tokenizer
 from textlatent.models import SentenceVAE, SentenceVAEConfig
 from textlatent.models.backbone import backbone_config, is_path, take_weights
@@ -34,9 +36,14 @@ def build_tokenizer(recipe: Recipe, corpus: Corpus) -> Any:
 
 
 def build_split(name: str, corpus: Corpus, tokenizer: Any, data: Data) -> EncodedSplit:
-    """One split as tokens, under the recipe's policy for long sentences."""
-    return encode_split(
-        getattr(corpus, name),
+    """One split as tokens, under the recipe's policy for long sentences; of the training split what it takes."""
+    dataset, notes = getattr(corpus, name), list[str]()
+    if name == "train" and data.sentences is not None:
+        whole = len(dataset)
+        dataset = dataset.select(draw(whole, sentences=data.sentences, seed=data.split_seed))
+        notes = [f"train: {data.sentences:,} of {whole:,} sentences taken; the tokenizer was made for all of them."]
+    split = encode_split(
+        dataset,
         tokenizer,
         max_tokens=data.max_tokens,
         too_long=data.too_long,

@@ -11,8 +11,14 @@ def build_corpus(data: Data) -> Corpus:
     Raises:
         ValueError: what is wrong with the files, with file:line.
     """
-    arguments = data.model_dump(exclude={"max_tokens", "too_long"})
+    arguments = data.model_dump(exclude={"max_tokens", "too_long", "sentences"})
     for name in ("path", "train", "valid", "test"):
         if arguments[name] is not None:
             arguments[name] = locate(arguments[name])
-    return read_corpus(arguments.pop("path"), **arguments)
+    corpus = read_corpus(arguments.pop("path"), **arguments)
+    if data.sentences is not None and data.sentences > len(corpus.train):
+        raise ValueError(
+            f"data.sentences must be <= {len(corpus.train):,}, the training sentences of {corpus.source}, got "
+            f"{data.sentences:,}; null takes all of them."
+        )
+    return corpus
