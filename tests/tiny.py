@@ -54,6 +54,8 @@ def vae(
     scale: float = 4.0,
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
+    unknown: int | None = None,
+    word_dropout: float = 0.0,
     **config: Any,
 ) -> SentenceVAE:
     """A sentence VAE in evaluation mode, its weights `scale` times their start so that z and context are heard."""
@@ -62,7 +64,7 @@ def vae(
         SentenceVAEConfig(
             encoder=backbone(encoder, vocabulary=vocabulary),
             decoder={"backbone": backbone(decoder, vocabulary=vocabulary), "inject": inject, "slots": slots}
-            | {"max_tokens": 12},
+            | {"max_tokens": 12, "unk_token_id": unknown, "word_dropout": word_dropout},
             latent_size=latent_size,
             **config,
         )

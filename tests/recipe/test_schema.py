@@ -112,11 +112,13 @@ def test_model_is_what_the_model_takes() -> None:
     assert _only(encoder, "pooling", "log_variance_bias") == _only(
         _arguments(GaussianEncoder), "pooling", "log_variance_bias"
     )
-    assert _only(decoder, "inject", "slots") == _only(vars(SentenceDecoderConfig()), "inject", "slots")
+    config = vars(SentenceDecoderConfig())
+    assert _only(decoder, "inject", "slots", "word_dropout") == _only(config, "inject", "slots", "word_dropout")
+    assert _only(encoder, "denoising") == _only(vars(SentenceVAEConfig()), "denoising")
     assert {*model, *encoder, *decoder} == {
         *("latent_size", "prior", "encoder", "decoder"),
-        *("backbone", "config", "pooling", "log_variance_bias"),
-        *("inject", "slots"),
+        *("backbone", "config", "pooling", "log_variance_bias", "denoising"),
+        *("inject", "slots", "word_dropout"),
     }
 
 

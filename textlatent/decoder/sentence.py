@@ -32,6 +32,8 @@ class SentenceDecoderConfig(PreTrainedConfig):
         bos_token_id: what a sentence begins with; the backbone's if not given, as the next two.
         eos_token_id: what it ends with.
         pad_token_id: what stands after its end.
+        unk_token_id: what stands for a word that is hidden; only word dropout and denoising need one.
+        word_dropout: share of the words before a word that are hidden from it while training.
     """
 
     model_type = "textlatent_sentence_decoder"
@@ -45,6 +47,8 @@ class SentenceDecoderConfig(PreTrainedConfig):
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     pad_token_id: int | None = None
+    unk_token_id: int | None = None
+    word_dropout: float | int = 0.0
     tie_word_embeddings: bool = True
     initializer_range: float = 0.02
 
@@ -58,7 +62,7 @@ class SentenceDecoderConfig(PreTrainedConfig):
         if hasattr(self.backbone, "is_decoder"):
             self.backbone = deepcopy(self.backbone)  # it may be the encoder's too
             self.backbone.is_decoder = True  # else bert and its kin would look ahead
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id"):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(self.backbone, name, None))
         self.tie_word_embeddings = bool(getattr(self.backbone, "tie_word_embeddings", False))
@@ -77,6 +81,16 @@ class SentenceDecoderConfig(PreTrainedConfig):
             raise ValueError(
                 f"a decoder needs bos_token_id and eos_token_id, got {self.bos_token_id} and {self.eos_token_id}; set "
                 f"them in its backbone's configuration."
+            )
+
+    def validate_word_dropout(self) -> None:
+        """Refuse a share that is none, and hidden words without a token that stands for them."""
+        if not 0.0 <= self.word_dropout <= 1.0:
+            raise ValueError(f"word_dropout must be between 0 and 1, got {self.word_dropout}.")
+        if self.word_dropout and self.unk_token_id is None:
+            raise ValueError(
+                "word_dropout writes the unknown token over words, and there is none: set unk_token_id, take a "
+                "tokenizer that has one, or set word_dropout to 0."
             )
 
     def get_text_config(self, *_: Any, **__: Any) -> PreTrainedConfig:
@@ -144,13 +158,26 @@ class SentenceDecoder(PreTrainedModel, GenerationMixin):
         return embeds
 
     def log_prob_token(
-        self, tokens: Int[Tensor, "B T"], latents: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
+        self,
+        tokens: Int[Tensor, "B T"],
+        latents: Float[Tensor, "B D"],
+        mask: Bool[Tensor, "B T"],
+        *,
+        hidden: Bool[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B T"]:
         """Ln P_dec(y_t | y_<t, z), nats, 0 where mask is False.
 
         Padding stands at the end, where a causal transformer cannot see it, so no attention mask is needed.
+
+        Args:
+            tokens: w_1 .. w_n EOS, then padding.
+            latents: z.
+            mask: True on tokens.
+            hidden: True on words that the words after them read as the unknown token; each is scored all the same
+                (word dropout: Bowman et al. 2016, arXiv:1511.06349, section 3.3).
         """
-        before = nn.functional.pad(tokens[:, :-1], (1, 0), value=self.config.bos_token_id)
+        read = tokens if hidden is None else tokens.masked_fill(hidden, self.config.unk_token_id)
+        before = nn.functional.pad(read[:, :-1], (1, 0), value=self.config.bos_token_id)
         before = before.masked_fill(~mask, self.config.bos_token_id)  # attention weight 0 times a NaN is a NaN
         embeds = self._embed(before, latents, prefix=True)
         if self._plain_head is None:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 from huggingface_hub.dataclasses import strict
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedConfig
 from transformers import initialization as init
@@ -15,7 +15,7 @@ from textlatent.encoder.gaussian import EmptyEncoder, GaussianEncoder
 from textlatent.gradient.pathwise import reparameterise
 from textlatent.models.autoencoder import Autoencoder
 from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension
-from textlatent.nats.noise import LATENT, normal
+from textlatent.nats.noise import DENOISING, LATENT, WORD_DROPOUT, chosen, normal
 from textlatent.prior.gaussian import LearnedGaussian, StandardNormal
 from textlatent.scores import Scores
 
@@ -33,6 +33,7 @@ class SentenceVAEConfig(PreTrainedConfig):
         prior: "standard" or "learned" (THEORY T5).
         pooling: "mean", "max", "first" or "last": tokens' vectors to one.
         log_variance_bias: the log-variance the posterior starts from.
+        denoising: share of the words that are hidden from the encoder while training.
     """
 
     model_type = "textlatent_gaussian_vae"
@@ -44,6 +45,7 @@ class SentenceVAEConfig(PreTrainedConfig):
     prior: str = "standard"
     pooling: str = "mean"
     log_variance_bias: float | int = 0.0
+    denoising: float | int = 0.0
     initializer_range: float = 0.02
     tie_word_embeddings: bool = False
 
@@ -66,6 +68,17 @@ class SentenceVAEConfig(PreTrainedConfig):
         assert isinstance(self.decoder, SentenceDecoderConfig)
         if self.decoder.latent_size != self.latent_size:
             raise ValueError(f"the decoder expects {self.decoder.latent_size} dimensions of z, got {self.latent_size}.")
+
+    def validate_denoising(self) -> None:
+        """Refuse a share that is none, and hidden words without a token that stands for them."""
+        assert isinstance(self.decoder, SentenceDecoderConfig)
+        if not 0.0 <= self.denoising <= 1.0:
+            raise ValueError(f"denoising must be between 0 and 1, got {self.denoising}.")
+        if self.denoising and self.decoder.unk_token_id is None:
+            raise ValueError(
+                "denoising writes the unknown token over words, and there is none: set the decoder's unk_token_id, "
+                "take a tokenizer that has one, or set denoising to 0."
+            )
 
 
 class SentenceVAE(Autoencoder):
@@ -131,7 +144,7 @@ class SentenceVAE(Autoencoder):
     ) -> Scores:
         """What the VAE says of a batch, nats per sentence; arguments as in `Autoencoder.forward`."""
         mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]  # [B, T]
-        enc: DiagonalGaussian = self.encoder(tokens, mask)
+        enc: DiagonalGaussian = self.encoder(self._corrupted(tokens, lengths, index, seed=seed, epoch=epoch), mask)
         pri: DiagonalGaussian = self.prior()
         size = self.config.latent_size
         noise = normal(
@@ -140,7 +153,11 @@ class SentenceVAE(Autoencoder):
         z = reparameterise(enc, noise)  # [S, B, D]
 
         every = [x.expand(samples, *x.shape).flatten(0, 1) for x in (tokens, mask)]  # [S * B, T]; no copy where S is 1
-        dec = self.decoder.log_prob_token(every[0], z.flatten(0, 1), every[1])
+        dropped = self._hidden(
+            index, self.config.decoder.word_dropout, stream=WORD_DROPOUT, seed=seed, epoch=epoch, width=tokens.shape[1]
+        )
+        dropped = None if dropped is None else dropped.repeat(samples, 1)  # all draws of z explain one reading
+        dec = self.decoder.log_prob_token(every[0], z.flatten(0, 1), every[1], hidden=dropped)
         dec = dec.view(samples, *tokens.shape)  # [S, B, T]
         exact_enc, exact_pri = enc.double(), pri.double()
         return Scores(
@@ -160,6 +177,26 @@ class SentenceVAE(Autoencoder):
             index=index,
             label=label,
         )
+
+    def _hidden(
+        self, index: Int[Tensor, " B"], share: float, *, stream: int, seed: int, epoch: int, width: int
+    ) -> Bool[Tensor, "B T"] | None:
+        """Which words are hidden while training; None where none are."""
+        if not (self.training and share):
+            return None
+        return chosen(index, share=share, seed=seed, epoch=epoch, width=width, stream=stream)
+
+    def _corrupted(self, tokens: Tensor, lengths: Tensor, index: Tensor, *, seed: int, epoch: int) -> Tensor:
+        """What the encoder reads: while training, a share of the words (never EOS) as the unknown token.
+
+        Source: Shen et al. 2020, arXiv:1905.12777; there words are left out, here they keep their place.
+        """
+        width = tokens.shape[1]
+        hidden = self._hidden(index, self.config.denoising, stream=DENOISING, seed=seed, epoch=epoch, width=width)
+        if hidden is None:
+            return tokens
+        words = torch.arange(width, device=tokens.device) < lengths[:, None] - 1
+        return tokens.masked_fill(hidden & words, self.config.decoder.unk_token_id)
 
     @torch.no_grad()
     def standardise(self) -> "SentenceVAE":

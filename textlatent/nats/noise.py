@@ -7,10 +7,10 @@ resumed run it meets. `stream` separates the uses (latent noise, word dropout, .
 from math import prod
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-LATENT, WORD_DROPOUT, PRIOR_DRAW = 0, 1, 2
+LATENT, WORD_DROPOUT, PRIOR_DRAW, DENOISING, PRIOR_COMPONENT = 0, 1, 2, 3, 4
 """Streams in use: one number per purpose, so that two purposes never share their noise."""
 
 _INCREMENT = 0x9E3779B97F4A7C15
@@ -104,3 +104,19 @@ def normal(
         index, seed=seed, epoch=epoch, shape=shape, stream=stream, samples=samples, first_sample=first_sample
     )
     return torch.special.ndtri(numbers).to(dtype)
+
+
+def chosen(
+    index: Int[Tensor, " B"], *, share: float, seed: int, epoch: int, width: int, stream: int
+) -> Bool[Tensor, "B T"]:
+    """Which of a sentence's first `width` words a coin of this share falls on: its own words, whatever the batch.
+
+    Args:
+        index: the sentences' identifiers.
+        share: the chance of each word, between 0 and 1.
+        seed: the run's seed.
+        epoch: every epoch throws anew.
+        width: T; a wider batch begins with the same throws.
+        stream: which use of randomness this is.
+    """
+    return uniform(index, seed=seed, epoch=epoch, shape=(width,), stream=stream)[0] < share

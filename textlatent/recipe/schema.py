@@ -103,6 +103,8 @@ class Encoder(Section):
     """How the tokens' vectors become one."""
     log_variance_bias: float = 0.0
     """The log-variance the posterior starts from; less starts with more rate."""
+    denoising: float = Field(0.0, ge=0, le=1)
+    """Share of the words hidden from the encoder while training; 0.3 in Shen et al. 2020."""
 
 
 class Decoder(Section):
@@ -116,6 +118,8 @@ class Decoder(Section):
     """How z enters: as prefix slots, added to every position, or both."""
     slots: int = Field(1, ge=1)
     """How many prefix slots z fills."""
+    word_dropout: float = Field(0.0, ge=0, le=1)
+    """Share of the words before a word hidden from it while training (Bowman et al. 2016)."""
 
 
 class Model(Section):

@@ -14,7 +14,7 @@ from textlatent.corpus.tokenizer import load_tokenizer, train_tokenizer
 from textlatent.models import SentenceVAE, SentenceVAEConfig
 from textlatent.models.backbone import backbone_config, is_path, take_weights
 from textlatent.objective.objective import Objective
-from textlatent.recipe.schema import SMALL, Data, Decoder, Encoder, Recipe
+from textlatent.recipe.schema import SMALL, Data, Decoder, Encoder, Model, Recipe
 from textlatent.training.options import Stage, TrainingOptions
 
 Note = Callable[[str], None]
@@ -50,6 +50,7 @@ def build_split(name: str, corpus: Corpus, tokenizer: Any, data: Data) -> Encode
         name=name,
         path=corpus.files[name],
     )
+    return replace(split, notes=[*notes, *split.notes])
 
 
 def build_stages(recipe: Recipe) -> list[Stage]:
@@ -77,6 +78,7 @@ def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: Non
     slots = 0 if model.decoder.inject == "add" or not model.latent_size else model.decoder.slots
     encoder = _backbone(model.encoder, tokenizer, positions=longest, where="model.encoder")
     decoder = _backbone(model.decoder, tokenizer, positions=longest + slots, where="model.decoder")
+    unknown = _unknown_token(model, tokenizer)
     torch.manual_seed(recipe.seed)
     vae = SentenceVAE(
         SentenceVAEConfig(
@@ -86,11 +88,14 @@ def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: Non
                 "inject": model.decoder.inject,
                 "slots": model.decoder.slots,
                 "max_tokens": longest,
+                "word_dropout": model.decoder.word_dropout,
+                "unk_token_id": unknown,
             },
             latent_size=model.latent_size,
             prior=model.prior,
             pooling=model.encoder.pooling,
             log_variance_bias=model.encoder.log_variance_bias,
+            denoising=model.encoder.denoising,
         )
     )
     vae.tokenizer = tokenizer
@@ -102,6 +107,22 @@ def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: Non
                 )
             )
     return vae
+
+
+def _unknown_token(model: Model, tokenizer: Any) -> int | None:
+    """The token that stands for a hidden word; None where the tokenizer has none and none is needed."""
+    unknown = tokenizer.unk_token_id
+    if unknown is None:
+        for key, share in (
+            ("decoder.word_dropout", model.decoder.word_dropout),
+            ("encoder.denoising", model.encoder.denoising),
+        ):
+            if share:
+                raise ValueError(
+                    f"model.{key}: it writes the unknown token over words, and this tokenizer has none; set "
+                    f"model.{key} to 0, or leave tokenizer.path out to train a tokenizer that has one."
+                )
+    return unknown
 
 
 def _backbone(section: Encoder | Decoder, tokenizer: Any, *, positions: int, where: str) -> Any:
