@@ -12,10 +12,10 @@ import torch
 
 from tests.processes import Processes
 from tests.toy_run import toy_recipe, toy_trainer
-from tests.training.scoring import as_lists
+from tests.training.scoring import as_lists, some_latents
 from textlatent.corpus.batches import EncodedSplit, collate
 from textlatent.scores import Scores
-from textlatent.training.evaluate import evaluate
+from textlatent.training.evaluate import evaluate, evaluate_at
 from textlatent.training.loop import Trainer
 
 SAMPLES = 3
@@ -117,6 +117,83 @@ def test_latents_are_kept_only_when_asked_for(trainer: Trainer) -> None:
     kept = evaluate(trainer.model, trainer.valid, positions=few, samples=2)
     assert kept.z.shape == (1, 3, 4), "one draw of z, however many samples"
     assert evaluate(trainer.model, trainer.valid, positions=few, keep_latents=False).z is None
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_tokens_are_kept_of_the_first_draw(trainer: Trainer, oracle: Scores, size: int) -> None:
+    scores = evaluate(
+        trainer.model,
+        trainer.valid,
+        positions=torch.arange(20),
+        samples=SAMPLES,
+        seed=7,
+        tokens_per_batch=16 * size,
+        keep_tokens=True,
+    )
+    kept = scores.need("log_p_dec_token")
+    assert (kept.sum(1) - oracle.need("log_p_dec")[0]).abs().max() < 1e-9
+    assert ((kept != 0).sum(1) == scores.tokens).all(), "padding has no nats"
+    _assert_same(Scores.from_dict({n: t for n, t in scores.to_dict().items() if n != "log_p_dec_token"}), oracle)
+    assert oracle.log_p_dec_token is None
+
+
+def _at_one_by_one(model: Any, split: EncodedSplit, z: torch.Tensor, positions: torch.Tensor) -> list[torch.Tensor]:
+    """Ln P_dec of each token, every sentence alone."""
+    model.eval()
+    with torch.no_grad():
+        batches = [collate(split, position[None]) for position in positions]
+        return [
+            model.log_prob_token(b["tokens"], b["lengths"], row[None])[0] for b, row in zip(batches, z, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("budget", [1, 40, 10**6])
+def test_any_z_in_any_batches(trainer: Trainer, budget: int) -> None:
+    """Rows of z go with the positions they were given for, in whatever order; the record is in the split's order."""
+    z, order = some_latents(20, 4), torch.randperm(20, generator=torch.Generator().manual_seed(3))
+    expected = _at_one_by_one(trainer.model, trainer.valid, z, torch.arange(20))
+    trainer.model.train()
+    scores = evaluate_at(trainer.model, trainer.valid, z[order], positions=order, tokens_per_batch=budget)
+    assert trainer.model.training
+    assert scores.index.tolist() == list(range(20))
+    assert scores.to_dict().keys() == {
+        "log_p_dec", "log_p_dec_token", "tokens", "words", "characters", "index", "label"
+    }  # fmt: skip
+    kept = scores.need("log_p_dec_token")
+    for row, alone, total in zip(kept, expected, scores.need("log_p_dec")[0], strict=True):
+        assert (row[: len(alone)] - alone).abs().max() < 1e-9
+        assert (row[len(alone) :] == 0).all()
+        assert total.item() == pytest.approx(alone.sum().item(), abs=1e-9)
+
+
+def test_a_sentences_own_z_gives_its_own_nats(trainer: Trainer, oracle: Scores) -> None:
+    scores = evaluate_at(trainer.model, trainer.valid, oracle.need("z")[0], positions=torch.arange(20))
+    assert (scores.need("log_p_dec")[0] - oracle.need("log_p_dec")[0]).abs().max() < 1e-9
+    for name in ("tokens", "words", "characters", "index", "label"):
+        assert torch.equal(getattr(scores, name), getattr(oracle, name)), name
+
+
+def test_any_z_on_every_rank(tmp_path: Path, processes: Processes) -> None:
+    values = toy_recipe(tmp_path)
+    local = toy_trainer(values, double=True)
+    found = processes.run("tests.training.scoring:at", values, 5, world=2, folder=tmp_path / "job")
+    expected = _at_one_by_one(local.model, local.valid, some_latents(5, 4), torch.arange(5))
+    for of_rank in found:
+        assert of_rank["index"] == list(range(5))
+        for total, alone in zip(of_rank["log_p_dec"][0], expected, strict=True):
+            assert total == pytest.approx(alone.sum().item(), abs=1e-9)
+
+
+def test_progress_at_a_z_and_a_z_too_few(trainer: Trainer) -> None:
+    events: list[dict[str, Any]] = []
+    few = torch.arange(5)
+    evaluate_at(
+        trainer.model, trainer.valid, some_latents(5, 4), positions=few, tokens_per_batch=1, progress=events.append
+    )
+    assert [event["done"] for event in events] == [1, 2, 3, 4, 5]
+    assert {event["total"] for event in events} == {5}
+    with pytest.raises(ValueError, match="one row for each of the 5 sentences, got 4"):
+        evaluate_at(trainer.model, trainer.valid, some_latents(4, 4), positions=few)
 
 
 def test_dropout_is_off_and_then_on_again(trainer: Trainer) -> None:
