@@ -9,6 +9,10 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["textlatent", "textlatent.*"]), "textlatent.recipes", "textlatent.data"],
     package_dir={"textlatent.recipes": "recipes", "textlatent.data": "data"},
-    package_data={"textlatent": ["py.typed"], "textlatent.recipes": ["**/*.yaml", "*.md"], "textlatent.data": ["**/*"]},
+    package_data={
+        "textlatent": ["py.typed", "report/*.jinja"],
+        "textlatent.recipes": ["**/*.yaml", "*.md"],
+        "textlatent.data": ["**/*"],
+    },
     include_package_data=False,
 )

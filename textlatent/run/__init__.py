@@ -11,6 +11,8 @@ _HOME = {
         for verb in ("train", "evaluate", "score", "sample", "reconstruct", "interpolate")
     },
     **{verb: f"textlatent.run.{verb}" for verb in ("encode", "standardise", "validate", "environment")},
+    **{verb: f"textlatent.run.{verb}" for verb in ("curve", "compare")},
+    "report": "textlatent.run.report",
     "list_recipes": "textlatent.run.recipes",
     "find_recipe": "textlatent.run.recipes",
     "copy_recipe": "textlatent.run.recipes",

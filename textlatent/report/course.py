@@ -1,0 +1,214 @@
+"""What the steps of training looked like: nats, rate against what was asked for, its weight, information."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from textlatent.report.drawing import (
+    BETA,
+    DISTORTION,
+    INFORMATION,
+    INK,
+    MISMATCH,
+    QUIET,
+    RATE,
+    Label,
+    Picture,
+    inline_svg,
+    label_ends,
+    new_figure,
+)
+
+Events = Sequence[Mapping[str, Any]]
+
+
+def of_kind(metrics: Events, kind: str) -> Events:
+    """The events of metrics.jsonl of one kind: log or validate."""
+    return [event for event in metrics if event["event"] == kind]
+
+
+def draw_nats(axes: Axes, metrics: Events, exact: float | None) -> list[Label]:
+    """-ELBO and distortion while training, -ELBO on the validation sentences with 1.96 standard errors, the entropy."""
+    steps, validations = of_kind(metrics, "log"), of_kind(metrics, "validate")
+    at = [event["step"] for event in steps]
+    labels = []
+    for key, colour, name in (("neg_elbo_nats", INK, "-ELBO"), ("distortion_nats", DISTORTION, "distortion")):
+        axes.plot(at, [event[key] for event in steps], color=colour, lw=1.2, label=f"{name}, training")
+        labels += [Label(event[key], name, colour) for event in steps[-1:]]
+    axes.errorbar(
+        [event["step"] for event in validations],
+        [event["neg_elbo_nats"] for event in validations],
+        yerr=[1.96 * (event["neg_elbo_nats_se"] or 0.0) for event in validations],
+        fmt="o",
+        ms=3.5,
+        color=INK,
+        label="-ELBO, validation",
+    )
+    if exact is not None:
+        axes.axhline(exact, color=QUIET, ls="--", lw=1.0, label=f"exact entropy {exact:.2f}")
+        labels.append(Label(exact, f"entropy {exact:.2f}", QUIET))
+    shown = [event["neg_elbo_nats"] for event in [*steps[len(steps) // 10 :], *validations]]
+    if shown:
+        lowest = min([*shown, *(event["distortion_nats"] for event in steps)])
+        axes.set_ylim(0.9 * lowest, 1.05 * max(shown))
+    return labels
+
+
+def draw_rate(axes: Axes, metrics: Events, target: float | None) -> list[Label]:
+    """The rate while training and on the validation sentences, and the rate asked for."""
+    steps, validations = of_kind(metrics, "log"), of_kind(metrics, "validate")
+    rates = [event["rate_nats"] for event in steps]
+    axes.plot([event["step"] for event in steps], rates, color=RATE, lw=1.2, label="rate, training")
+    axes.errorbar(
+        [event["step"] for event in validations],
+        [event["rate_nats"] for event in validations],
+        yerr=[1.96 * (event.get("rate_nats_se") or 0.0) for event in validations],
+        fmt="none",
+        color=RATE,
+    )
+    axes.plot(
+        [event["step"] for event in validations],
+        [event["rate_nats"] for event in validations],
+        "o",
+        ms=3.5,
+        color=RATE,
+        label="rate, validation",
+    )
+    labels = [Label(rates[-1], "rate", RATE)] if rates else []
+    if target is not None:
+        axes.axhline(target, color=QUIET, ls="--", lw=1.0, label=f"asked for: {target:g}")
+        labels.append(Label(target, f"asked: {target:g}", QUIET))
+    axes.set_ylim(bottom=0.0)
+    return labels
+
+
+def draw_beta(axes: Axes, metrics: Events) -> list[Label]:
+    """The weight of the rate, on a logarithmic axis; a beta of 0 is drawn at the lowest other one."""
+    steps = of_kind(metrics, "log")
+    betas = [event["beta"] for event in steps]
+    axes.semilogy([event["step"] for event in steps], betas, color=BETA, lw=1.2)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    above = [beta for beta in betas if beta > 0.0]
+    if above and max(above) < 1.5 * min(above):  # one decade's ticks may all lie outside
+        middle = (max(above) * min(above)) ** 0.5
+        axes.set_ylim(middle / 2.5, middle * 2.5)
+    return [Label(betas[-1], "beta", BETA)] if betas and betas[-1] > 0.0 else []
+
+
+def draw_information(axes: Axes, metrics: Events) -> list[Label]:
+    """Information between its bounds against the rate, one point per validation; on the diagonal nothing is lost."""
+    known = [event for event in of_kind(metrics, "validate") if event.get("information_lower") is not None]
+    rates = [event["rate_nats"] for event in known]
+    lower, upper = ([event[f"information_{side}"] for event in known] for side in ("lower", "upper"))
+    middle = [(low + high) / 2.0 for low, high in zip(lower, upper, strict=True)]
+    axes.plot(rates, middle, color=INFORMATION, lw=0.8, alpha=0.6)
+    axes.errorbar(
+        rates,
+        middle,
+        yerr=[(high - low) / 2.0 for low, high in zip(lower, upper, strict=True)],
+        fmt="o",
+        ms=3.5,
+        color=INFORMATION,
+        label="information",
+    )
+    top = 1.08 * max([*rates, *upper, 0.1])
+    axes.plot([0.0, top], [0.0, top], color=QUIET, lw=1.0, ls="--", label="rate = information")
+    axes.set(xlim=(0.0, top), ylim=(0.0, top))
+    ends = f"step {known[0]['step']:,}", f"step {known[-1]['step']:,}"
+    for text, x, y in {ends[0]: (rates[0], middle[0]), ends[1]: (rates[-1], middle[-1])}.items():
+        axes.annotate(text, (x, y), xytext=(0, -14), textcoords="offset points", ha="right", fontsize=9, color=INK)
+    return [Label(top, "= rate", QUIET)]
+
+
+def course_pictures(
+    metrics: Events, *, exact: float | None = None, target: float | None = None, collapse: int | None = None
+) -> list[Picture]:
+    """The figures of a run's course; fewer where less was recorded.
+
+    Args:
+        metrics: the events of metrics.jsonl.
+        exact: H(y), nats, where the language is known.
+        target: the rate asked for, nats.
+        collapse: the step at which collapse began.
+    """
+    if not of_kind(metrics, "log"):
+        return []
+    pictures = [
+        _nats_picture(metrics, exact, collapse),
+        _rate_picture(metrics, target, collapse),
+        _beta_picture(metrics, collapse),
+    ]
+    if any(event.get("information_lower") is not None for event in of_kind(metrics, "validate")):
+        pictures.append(_information_picture(metrics))
+    return pictures
+
+
+def _nats_picture(metrics: Events, exact: float | None, collapse: int | None) -> Picture:
+    figure, (axes,) = new_figure()
+    labels = draw_nats(axes, metrics, exact)
+    axes.set_ylabel("nats per sentence")
+    _over_steps(axes, metrics, labels, collapse)
+    last = of_kind(metrics, "log")[-1]
+    caption = (
+        f"-ELBO ends at {last['neg_elbo_nats']:.2f} nats per sentence, distortion at {last['distortion_nats']:.2f}, on "
+        "the batches trained on. Dots: -ELBO of the validation sentences, with 1.96 standard errors to either side."
+    )
+    return _picture(figure, "What a sentence costs", caption)
+
+
+def _rate_picture(metrics: Events, target: float | None, collapse: int | None) -> Picture:
+    figure, (axes,) = new_figure()
+    labels = draw_rate(axes, metrics, target)
+    axes.set_ylabel("nats per sentence")
+    axes.set_ylim(0.0, max(axes.get_ylim()[1], 0.5))
+    _over_steps(axes, metrics, labels, collapse)
+    caption = f"The rate ends at {of_kind(metrics, 'log')[-1]['rate_nats']:.2f} nats per sentence"
+    caption += "." if target is None else f"; {target:g} was asked for."
+    caption += " Dots: the validation sentences."
+    return _picture(
+        figure, "Rate", caption + (f" Collapse began at step {collapse:,}." if collapse is not None else "")
+    )
+
+
+def _beta_picture(metrics: Events, collapse: int | None) -> Picture:
+    figure, (axes,) = new_figure()
+    labels = draw_beta(axes, metrics)
+    axes.set_ylabel("beta (no unit)")
+    _over_steps(axes, metrics, labels, collapse)
+    caption = f"beta, the weight of the rate in the loss, ends at {of_kind(metrics, 'log')[-1]['beta']:.3g}."
+    return _picture(figure, "Weight of the rate", caption)
+
+
+def _information_picture(metrics: Events) -> Picture:
+    figure, (axes,) = new_figure()
+    labels = draw_information(axes, metrics)
+    axes.set(xlabel="rate, nats per sentence", ylabel="information, nats")
+    label_ends(axes, labels)
+    last = [event for event in of_kind(metrics, "validate") if event.get("information_lower") is not None][-1]
+    caption = (
+        f"At the end {last['rate_nats']:.2f} nats of rate carry between {last['information_lower']:.2f} and "
+        f"{last['information_upper']:.2f} nats about the sentence; below the dashed line the rest is prior mismatch."
+    )
+    return _picture(figure, "Information against rate", caption)
+
+
+def _picture(figure: Figure, title: str, caption: str) -> Picture:
+    return Picture(title, caption, inline_svg(figure, name=title, label=f"{title}. {caption}"))
+
+
+def _over_steps(axes: Axes, metrics: Events, labels: Sequence[Label], collapse: int | None) -> None:
+    """The horizontal axis of a course, the step where collapse began, and the names of the lines."""
+    axes.set(xlabel="step", xlim=(0, of_kind(metrics, "log")[-1]["step"]))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+    if collapse is not None:
+        axes.axvline(collapse, color=MISMATCH, lw=1.2, label="collapse began")
+        axes.text(
+            collapse, 1.0, " collapse", color=MISMATCH, transform=axes.get_xaxis_transform(), va="bottom", fontsize=9.5
+        )
+    label_ends(axes, labels)

@@ -1,0 +1,110 @@
+"""One page about one run: self-contained HTML from plain numbers, sentences and pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from textlatent.diagnostics.ledger import LedgerRow, ledger_rows
+from textlatent.report.drawing import Picture
+from textlatent.report.strip import equations, strips
+
+TEMPLATE = Path(__file__).parent / "report.html.jinja"
+Words = list[tuple[str, bool]]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the page is made of; what a run has not got is None or empty, and `missing` says how to get it.
+
+    Attributes:
+        name: of the run.
+        folder: of the run, as commands name it.
+        recipe: as YAML.
+        corpus: corpus.json.
+        ledger: ledger.json.
+        diagnosis: diagnosis.json.
+        samples: samples.json.
+        objective: the last stage's weights in words, "loss = 0.83 rate + 1 distortion".
+        course: pictures of the training.
+        dimensions: pictures of each dimension's rate and variance.
+        use: pictures of what the decoder makes of z.
+        latent: pictures of z.
+        missing: for a section without its numbers, a sentence that names the command, by the section's key.
+    """
+
+    name: str
+    folder: str
+    recipe: str
+    corpus: Mapping[str, Any]
+    ledger: Mapping[str, Any] | None = None
+    diagnosis: Mapping[str, Any] | None = None
+    samples: Mapping[str, Any] | None = None
+    objective: str = ""
+    course: Sequence[Picture] = ()
+    dimensions: Sequence[Picture] = ()
+    use: Sequence[Picture] = ()
+    latent: Sequence[Picture] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+def page(content: Content) -> str:
+    """The page as HTML; every text of the run is escaped, nothing in it asks the network for anything."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(nats=nats, signed_error=signed_error, zip=zip)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    ledger = content.ledger
+    pairs = (content.samples or {}).get("reconstructions") or []
+    return template.render(
+        content=content,
+        ledger=ledger,
+        rows=[] if ledger is None else [_without_dimensions(row) for row in ledger_rows(ledger)],
+        equations=[] if ledger is None else equations(ledger),
+        strips=[] if ledger is None else strips(ledger),
+        diagnosis=content.diagnosis,
+        health=health(content.diagnosis),
+        pairs=[differing_words(original, rebuilt) for original, rebuilt in pairs],
+    )
+
+
+def health(diagnosis: Mapping[str, Any] | None) -> str:
+    """How the verdict is painted: "healthy", "ill", or "unknown" (underpowered, or not diagnosed)."""
+    if diagnosis is None or diagnosis["overall"] == "underpowered":
+        return "unknown"
+    return "healthy" if diagnosis["overall"] == "healthy" else "ill"
+
+
+def differing_words(original: str, rebuilt: str) -> tuple[Words, Words]:
+    """The words of both sentences, each with whether the other lacks it there."""
+    left, right = original.split(), rebuilt.split()
+    same_left, same_right = set[int](), set[int]()
+    for block in SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks():
+        same_left |= set(range(block.a, block.a + block.size))
+        same_right |= set(range(block.b, block.b + block.size))
+    return (
+        [(word, i not in same_left) for i, word in enumerate(left)],
+        [(word, i not in same_right) for i, word in enumerate(right)],
+    )
+
+
+def nats(value: float | None, digits: int = 3) -> str:
+    """A number to read; a dash where there is none, a true minus sign, no -0."""
+    if value is None:
+        return "–"
+    text = f"{value:,.{digits}f}"
+    return text.lstrip("-") if not any(c in "123456789" for c in text) else text.replace("-", "−")
+
+
+def signed_error(se: float | None, digits: int = 3) -> str:
+    """A standard error behind its value; nothing where there is none."""
+    return "" if se is None else f"± {nats(se, digits)}"
+
+
+def _without_dimensions(row: LedgerRow) -> LedgerRow:
+    """The row without its list of dimensions, which the page draws."""
+    return row._replace(remark=row.remark.split("; by dimension")[0])

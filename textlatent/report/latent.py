@@ -1,0 +1,158 @@
+"""Where z lies: the aggregate posterior against the prior, and a map of the posteriors' means."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from textlatent.diagnostics.projection import Plane
+from textlatent.report.drawing import CLASSES, INFORMATION, INK, QUIET, Picture, inline_svg, new_figure
+
+MARKERS = ("o", "^", "s")
+MOST_POINTS, MOST_CLASSES = 1500, len(CLASSES) * len(MARKERS)
+
+
+@dataclass(frozen=True)
+class Density:
+    """One dimension of z, in the prior's standard deviations where there is a factorised Gaussian prior.
+
+    Attributes:
+        dimension: its number, from 0.
+        at: where, [G].
+        aggregate: density of the aggregate posterior there, [G].
+        prior: density of the prior there, [G]; None where it does not factorise into Gaussians.
+        mismatch: KL(agg || pri) of this dimension, nats; None where it was not computed.
+    """
+
+    dimension: int
+    at: Float[Tensor, " G"]
+    aggregate: Float[Tensor, " G"]
+    prior: Float[Tensor, " G"] | None
+    mismatch: float | None
+
+
+@dataclass(frozen=True)
+class Map:
+    """The posteriors' means in their principal plane.
+
+    Attributes:
+        plane: in the prior's standard deviations where `scaled`.
+        group: of each sentence, an index of `names`, -1 for none, [N].
+        names: of the groups.
+        grouped_by: what the groups are: "label", "length in tokens".
+        prior_centre: where the prior's mean lies in the plane; None where there is no factorised Gaussian prior.
+    """
+
+    plane: Plane
+    group: Tensor
+    names: Sequence[str]
+    grouped_by: str
+    prior_centre: tuple[float, float] | None
+
+
+def densities_picture(densities: Sequence[Density], *, total_correlation: float | None = None) -> Picture:
+    """The aggregate posterior of a few dimensions, the prior's density dashed over it."""
+    columns = 2 if len(densities) > 1 else 1
+    rows = math.ceil(len(densities) / columns)
+    figure, axes = new_figure(rows, columns, height=1.0 + 1.45 * rows)
+    for each, density in zip(axes, densities, strict=False):
+        _draw_density(each, density)
+    for each in axes[len(densities) :]:
+        each.set_axis_off()
+    scaled = densities[0].prior is not None
+    figure.supxlabel("z, in the prior's standard deviations" if scaled else "z", fontsize=10.5, color=INK)
+    caption = "Filled: the aggregate posterior, the mixture of all the sentences' posteriors. "
+    caption += "Dashed: the prior. " if scaled else "The prior is no product of Gaussians and is not drawn. "
+    known = [f"{d.dimension}: {d.mismatch:.3f}" for d in densities if d.mismatch is not None]
+    caption += f"KL(aggregate || prior) of dimension {', '.join(known)} nats. " if known else ""
+    if total_correlation is not None:
+        caption += f"Total correlation between dimensions: {total_correlation:.3f} nats."
+    drawn = inline_svg(figure, name="densities", label=f"Aggregate posterior. {caption}")
+    return Picture("Aggregate posterior against the prior", caption.strip(), drawn)
+
+
+def _draw_density(axes: Axes, density: Density) -> None:
+    axes.fill_between(density.at.tolist(), density.aggregate.tolist(), color=INFORMATION, alpha=0.35, lw=0)
+    axes.plot(density.at.tolist(), density.aggregate.tolist(), color=INFORMATION, lw=1.2)
+    if density.prior is not None:
+        axes.plot(density.at.tolist(), density.prior.tolist(), color=INK, lw=1.0, ls="--")
+    axes.set_title(f"dimension {density.dimension}", loc="left", fontsize=9.5)
+    axes.set_ylim(bottom=0.0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+
+
+def map_picture(found: Map) -> Picture:
+    """The means of at most MOST_POINTS sentences, coloured and marked by group, the groups named at their middles."""
+    figure, (axes,) = new_figure(height=4.3)
+    count = len(found.group)
+    kept = range(0, count, math.ceil(count / MOST_POINTS))
+    coordinates, groups = found.plane.coordinates[list(kept)], found.group[list(kept)].tolist()
+    shown = _largest(found.group.tolist())
+    points = coordinates.tolist()
+    rest = [point for point, group in zip(points, groups, strict=True) if group not in shown]
+    if rest:
+        axes.plot(*zip(*rest, strict=True), ".", color=QUIET, ms=3, alpha=0.7, mew=0)
+    named = []
+    for i, group in enumerate(sorted(shown)):
+        mine = [point for point, other in zip(points, groups, strict=True) if other == group]
+        if not mine:
+            continue
+        colour = CLASSES[i % len(CLASSES)]
+        axes.plot(*zip(*mine, strict=True), MARKERS[i // len(CLASSES)], color=colour, ms=3.2, alpha=0.75, mew=0)
+        middle = found.plane.coordinates[found.group == group].median(0).values.tolist()
+        named.append((middle, found.names[group], colour))
+    _frame(axes, found)
+    _name_groups(axes, named)
+    caption = _map_caption(found, count, len(kept), bool(rest) and len(shown) > 0)
+    return Picture("Map of z", caption, inline_svg(figure, name="map", label=f"Map of z. {caption}"))
+
+
+def _largest(groups: Sequence[int]) -> set[int]:
+    sizes = {group: groups.count(group) for group in set(groups) if group >= 0}
+    return set(sorted(sizes, key=lambda group: -sizes[group])[:MOST_CLASSES])
+
+
+def _frame(axes: Axes, found: Map) -> None:
+    """Equal axes that hold the means and, where there is one, the circle of two prior standard deviations."""
+    coordinates = found.plane.coordinates
+    low, high = coordinates.min(0).values.tolist(), coordinates.max(0).values.tolist()
+    if found.prior_centre is not None:
+        x, y = found.prior_centre
+        axes.add_patch(Circle((x, y), 2.0, fill=False, color=QUIET, lw=1.0, ls="--"))
+        low, high = [min(low[0], x - 2.05), min(low[1], y - 2.05)], [max(high[0], x + 2.05), max(high[1], y + 2.05)]
+    middle = [(a + b) / 2.0 for a, b in zip(low, high, strict=True)]
+    reach = 0.53 * max(high[0] - low[0], high[1] - low[1], 1e-6)
+    axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach))
+    axes.set_aspect("equal")
+    share = [f"{100 * part:.0f} % of the variance" for part in found.plane.share]
+    axes.set(xlabel=f"first component, {share[0]}", ylabel=f"second component, {share[1]}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
+
+
+def _name_groups(axes: Axes, named: Sequence[tuple[Sequence[float], str, str]]) -> None:
+    """Each group's name at its middle, moved up or down until the names are apart."""
+    low, high = axes.get_ylim()
+    line, width = 0.052 * (high - low), 0.3 * (high - low)
+    placed: list[tuple[float, float]] = []
+    for (x, y), name, colour in sorted(named, key=lambda each: -each[0][1]):
+        while any(abs(y - other) < line and abs(x - beside) < width for beside, other in placed):
+            y -= line / 4.0
+        placed.append((x, y))
+        axes.text(x, y, name, color=colour, ha="center", va="center", fontsize=10, fontweight="bold")
+
+
+def _map_caption(found: Map, count: int, drawn: int, has_rest: bool) -> str:
+    caption = f"Posterior means of {drawn:,} of {count:,} sentences" if drawn < count else f"{count:,} posterior means"
+    caption += f" in their first two principal components, by {found.grouped_by}."
+    if has_rest:
+        caption += " Grey: without a label, or of a small class."
+    if found.prior_centre is not None:
+        caption += " Dashed: two standard deviations of the prior, which holds 86 % of it."
+    return caption
