@@ -1,0 +1,206 @@
+"""What to try for which verdict: recipe keys, the paper, and the numbers to begin with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One thing to change in a recipe.
+
+    Attributes:
+        name: what it is called.
+        settings: dotted recipe key -> the value to begin with; `stages` keys are those of one stage.
+        why: what it does, in a line.
+        source: the paper, with the defaults' origin.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    why: str
+    source: str
+
+    @property
+    def keys(self) -> str:
+        """The settings as one would type them: key=value, ..."""
+        return ", ".join(f"{key}={_spelled(value)}" for key, value in self.settings.items())
+
+
+REMEDIES: dict[str, Remedy] = {
+    remedy.name: remedy
+    for remedy in (
+        Remedy(
+            "target rate",
+            {"objective.target_rate": 5.0},
+            "beta moves until the rate is the one asked for",
+            "Pelsmaeker & Aziz 2020, arXiv:1904.08194 (5 nats on PTB); Rezende & Viola 2018, arXiv:1810.00597",
+        ),
+        Remedy(
+            "minimum rate",
+            {"objective.minimum_rate": 5.0},
+            "the rate is pressed only above this; a multiplier holds it there",
+            "Pelsmaeker & Aziz 2020, arXiv:1904.08194 (5 nats on PTB)",
+        ),
+        Remedy(
+            "rate distance",
+            {"objective.rate_distance": 5.0},
+            "a charge on |rate - C| in place of the rate",
+            "Burgess et al. 2018, arXiv:1804.03599; Prokhorov et al. 2019, arXiv:1909.13668",
+        ),
+        Remedy(
+            "free nats per dimension",
+            {"objective.free_nats": 0.25, "objective.free_nats_on": "dimension"},
+            "every dimension has so many nats that cost nothing",
+            "Kingma et al. 2016, arXiv:1606.04934; Li et al. 2019, arXiv:1909.00868 (8 nats over 32 dimensions)",
+        ),
+        Remedy(
+            "warm start",
+            {"stages.objective.beta": 0.0, "stages.reset": ["decoder"]},
+            "an autoencoder first (beta 0); then its encoder with a decoder begun anew",
+            "Li et al. 2019, arXiv:1909.00868 (with free nats)",
+        ),
+        Remedy(
+            "aggressive encoder",
+            {"stages.aggressive": True},
+            "the encoder learns until it stops gaining before each step of the decoder",
+            "He et al. 2019, arXiv:1901.05534",
+        ),
+        Remedy(
+            "cyclical beta",
+            {"objective.schedule": "cyclical", "objective.cycles": 4, "objective.ramp": 0.5, "objective.zero": 0.25},
+            "beta rises from 0 again and again, so that z is used before it is charged",
+            "Fu et al. 2019, arXiv:1903.10145 (4 cycles, half of each rising); Li et al. 2020, arXiv:2004.04092 (zero)",
+        ),
+        Remedy(
+            "batch-normalised means",
+            {"model.encoder.batch_norm": 0.5},
+            "the means keep a spread gamma over sentences, so each dimension costs at least gamma^2 / 2",
+            "Zhu et al. 2020, arXiv:2004.12585",
+        ),
+        Remedy(
+            "fixed posterior variance",
+            {"model.encoder.fixed_variance": 0.5},
+            "each dimension costs at least KL(N(0, v) || N(0, 1)), whatever the encoder does",
+            "Razavi et al. 2019, arXiv:1901.03416 (a rate that cannot vanish)",
+        ),
+        Remedy(
+            "word dropout",
+            {"model.decoder.word_dropout": 0.3},
+            "the decoder does not see every word it wrote and must ask z",
+            "Bowman et al. 2016, arXiv:1511.06349",
+        ),
+        Remedy(
+            "denoising",
+            {"model.encoder.denoising": 0.3},
+            "the encoder reads a corrupted sentence, so z holds what survives: what it is about",
+            "Shen et al. 2020, arXiv:1905.12777 (words dropped with 0.3)",
+        ),
+        Remedy(
+            "several samples per sentence",
+            {"objective.importance_samples": 5},
+            "the importance-weighted bound forgives a posterior that is not Bayes'",
+            "Burda et al. 2016, arXiv:1509.00519 (K = 5 and 50)",
+        ),
+        Remedy(
+            "learned prior",
+            {"model.prior": "learned"},
+            "the prior moves to where the posteriors are, and the mismatch with it",
+            "Hoffman & Johnson 2016, ELBO surgery",
+        ),
+        Remedy(
+            "mixture prior",
+            {"model.prior": "mixture"},
+            "a prior of several Gaussians follows an aggregate that is no Gaussian",
+            "Tomczak & Welling 2018, arXiv:1705.07120 (their MoG)",
+        ),
+        Remedy(
+            "Vamp prior",
+            {"model.prior": "vamp"},
+            "the prior is a mixture of the posteriors of learned inputs",
+            "Tomczak & Welling 2018, arXiv:1705.07120",
+        ),
+        Remedy(
+            "z at every position",
+            {"model.decoder.inject": "both"},
+            "z enters as a slot and is added to every token, so no depth hides it",
+            "Li et al. 2020, arXiv:2004.04092",
+        ),
+        Remedy(
+            "max pooling",
+            {"model.encoder.pooling": "max"},
+            "no word is nearer to z than another",
+            "Bosc & Vincent 2020, arXiv:2004.07683",
+        ),
+        Remedy(
+            "fewer dimensions",
+            {"model.latent_size": 16},
+            "dimensions that say nothing are not needed",
+            "Burda et al. 2016, arXiv:1509.00519",
+        ),
+        Remedy(
+            "more sentences",
+            {"evaluation.sentences": 500},
+            "the intervals narrow with the root of their number",
+            "nats/bounds.py: the cap of what N sentences show is ln N",
+        ),
+    )
+}
+
+TO_TRY: dict[str, tuple[str, ...]] = {
+    "underpowered": ("more sentences",),
+    "collapsed": (
+        "target rate",
+        "free nats per dimension",
+        "warm start",
+        "minimum rate",
+        "cyclical beta",
+        "aggressive encoder",
+        "batch-normalised means",
+        "fixed posterior variance",
+        "rate distance",
+        "several samples per sentence",
+        "word dropout",
+    ),
+    "ignored": ("z at every position", "word dropout", "warm start"),
+    "mismatched": ("learned prior", "mixture prior", "Vamp prior", "aggressive encoder", "warm start"),
+    "memorising": ("denoising", "max pooling", "word dropout"),
+    "partly collapsed": ("free nats per dimension", "batch-normalised means", "fewer dimensions", "target rate"),
+}
+"""Verdict -> remedies, the first to try first; a healthy model needs none."""
+
+
+def remedies_for(verdict: str) -> tuple[Remedy, ...]:
+    """What to try for a verdict, first things first; () for a healthy model.
+
+    Raises:
+        ValueError: no verdict has this name.
+    """
+    if verdict != "healthy" and verdict not in TO_TRY:
+        raise ValueError(f"no verdict is called {verdict!r}; they are {', '.join(TO_TRY)} and healthy.")
+    return tuple(REMEDIES[name] for name in TO_TRY.get(verdict, ()))
+
+
+def advice_for(verdict: str) -> str:
+    """One sentence: the first remedy of a verdict, and where the others are; empty for a healthy model."""
+    remedies = remedies_for(verdict)
+    if not remedies:
+        return ""
+    others = "; `textlatent ls remedies` lists others" if len(remedies) > 1 else ""
+    return f"Try {remedies[0].name} ({remedies[0].keys}){others}."
+
+
+def remedy_rows() -> list[tuple[str, str, str, str, str]]:
+    """The table of `textlatent ls remedies`: verdict, what to try, recipe keys, what it does, source."""
+    return [
+        (verdict if place == 0 else "", remedy.name, remedy.keys, remedy.why, remedy.source)
+        for verdict in TO_TRY
+        for place, remedy in enumerate(remedies_for(verdict))
+    ]
+
+
+def _spelled(value: Any) -> str:
+    """A value as YAML and --set spell it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else f"{value}"
