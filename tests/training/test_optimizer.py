@@ -1,13 +1,17 @@
 """AdamW's groups, its step size, and seeds."""
 
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from tests.tiny import vae
 from tests.toy_run import toy_recipe, toy_trainer
-from textlatent.training.optimizer import build_optimizer, learning_rate_at, reinitialise, seed_of
+from textlatent.training.checkpoint import Checkpoints
+from textlatent.training.optimizer import Together, build_optimizer, learning_rate_at, reinitialise, seed_of
 from textlatent.training.options import TrainingOptions
 
 OPTIONS = TrainingOptions(learning_rate=0.5, warmup_steps=4, weight_decay=0.1, betas=[0.8, 0.9])
@@ -44,6 +48,82 @@ def test_one_step_is_adamw() -> None:
     optimizer.step()
     expected = torch.tensor([[1.0, -2.0]]) * (1 - 0.5 * 0.1) - 0.5 * torch.tensor([[1.0, 1.0]])
     torch.testing.assert_close(model.weight.data, expected)
+
+
+MUON = TrainingOptions(optimizer="muon", learning_rate=0.5, muon_learning_rate=0.1, weight_decay=0.1)
+
+
+def test_muon_has_the_matrices_inside_the_layers() -> None:
+    model = vae(dtype=torch.float32)
+    optimizer = build_optimizer(model, MUON)
+    assert isinstance(optimizer, Together)
+    names = {id(p): name for name, p in model.named_parameters()}
+    adamw, muon = ([names[id(p)] for g in part.param_groups for p in g["params"]] for part in optimizer.parts)
+    assert sorted(adamw + muon) == sorted(names.values())
+    assert all("layer" in name or ".h." in name for name in muon)
+    assert not [name for name in adamw if (".layer." in name or ".h." in name) and model.get_parameter(name).ndim == 2]
+    assert {p.ndim for g in optimizer.parts[1].param_groups for p in g["params"]} == {2}
+
+
+def test_together_each_steps_as_it_would_alone() -> None:
+    """Five steps of both beside torch's own two optimisers, at the loop's learning rate and 0.1 / 0.5 of it."""
+    model, alone = vae(dtype=torch.float32), vae(dtype=torch.float32)
+    optimizer = build_optimizer(model, MUON)
+    assert isinstance(optimizer, Together)
+    inside = {id(p) for g in optimizer.parts[1].param_groups for p in g["params"]}
+    pairs = list(zip(model.parameters(), alone.parameters(), strict=True))
+    muon = torch.optim.Muon([q for p, q in pairs if id(p) in inside], weight_decay=0.1)
+    rest = [q for p, q in pairs if id(p) not in inside]
+    adamw = torch.optim.AdamW(
+        [
+            {"params": [q for q in rest if q.ndim >= 2], "weight_decay": 0.1},
+            {"params": [q for q in rest if q.ndim < 2], "weight_decay": 0.0},
+        ],
+        betas=(0.9, 0.98),
+    )
+    for step in range(5):
+        rate = 0.01 * (step + 1)
+        torch.manual_seed(step)
+        for p, q in pairs:
+            p.grad = torch.randn_like(p)
+            q.grad = p.grad.clone()
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        for group in adamw.param_groups:
+            group["lr"] = rate
+        muon.param_groups[0]["lr"] = rate * 0.1 / 0.5
+        optimizer.step()
+        optimizer.zero_grad()
+        adamw.step()
+        muon.step()
+    assert all(p.grad is None for p in model.parameters())
+    for p, q in pairs:
+        torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+
+
+def test_both_states_come_back_from_a_checkpoint(tmp_path: Path) -> None:
+    """Three steps, save, load into a new model, three more: the weights of six steps, bit for bit."""
+
+    def learn(model: nn.Module, optimizer: Any, steps: range) -> None:
+        for step in steps:
+            torch.manual_seed(step)
+            for p in model.parameters():
+                p.grad = torch.randn_like(p)
+            for group in optimizer.param_groups:
+                group["lr"] = 0.01
+            optimizer.step()
+
+    model, checkpoints = vae(dtype=torch.float32), Checkpoints(tmp_path)
+    optimizer = build_optimizer(model, MUON)
+    learn(model, optimizer, range(3))
+    checkpoints.save(3, model=model, optimizer=optimizer, state={})
+    learn(model, optimizer, range(3, 6))
+    other = vae(dtype=torch.float32, seed=1)
+    again = build_optimizer(other, MUON)
+    checkpoints.load_model(3, other)
+    checkpoints.load_optimizer(3, model=other, optimizer=again)
+    learn(other, again, range(3, 6))
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), other.parameters(), strict=True))
 
 
 def test_warmup_then_the_scheduler() -> None:

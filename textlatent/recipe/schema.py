@@ -186,10 +186,14 @@ class Training(Section):
     """Parts each step is computed in; changes the memory, not the result."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the forward pass; sums of nats are float64 in either."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW for everything, or Muon for the matrices inside the layers and AdamW for the rest."""
     learning_rate: float = Field(1e-3, gt=0)
     """AdamW's peak step size."""
+    muon_learning_rate: float | None = Field(None, gt=0)
+    """Muon's peak step size, which rises and falls as AdamW's does; null is 0.02."""
     weight_decay: float = Field(0.01, ge=0)
-    """AdamW's decay of weight matrices."""
+    """Decay of weight matrices."""
     warmup_steps: int = Field(100, ge=0)
     """Steps in which the learning rate rises from 0 to its peak."""
     scheduler: Literal["cosine", "linear", "constant"] = "cosine"
@@ -218,9 +222,11 @@ class Training(Section):
     """Bit-exact repeats on CUDA too, at some speed."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """AdamW's averaging rates are shares."""
+        """AdamW's averaging rates are shares, and Muon's step size is Muon's."""
         if not all(0 <= b < 1 for b in self.betas):
             yield "betas", f"must be two numbers in [0, 1), got {self.betas}."
+        if self.muon_learning_rate is not None and self.optimizer != "muon":
+            yield "muon_learning_rate", "needs training.optimizer: muon; set it, or take this key out."
 
 
 class Evaluation(Section):

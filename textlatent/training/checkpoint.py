@@ -203,7 +203,12 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dic
 
 
 def restore_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Give the optimiser the state made by `optimizer_tensors`."""
+    """Give the optimiser (or each that works together in it) the state made by `optimizer_tensors`."""
+    for part in getattr(optimizer, "parts", (optimizer,)):
+        _restore(model, part, tensors)
+
+
+def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     state = optimizer.state_dict()
     order = [parameter for group in optimizer.param_groups for parameter in group["params"]]

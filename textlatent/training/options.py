@@ -16,8 +16,10 @@ class TrainingOptions:
         tokens_per_step: padded tokens in one optimiser step, over all processes and accumulation parts.
         accumulation: parts in which each process computes its share of a step.
         precision: "fp32" or "bf16" (autocast of the forward pass; nats are summed in float64 in either).
+        optimizer: "adamw", or "muon" for the matrices inside the layers with AdamW for the rest.
         learning_rate: AdamW's peak step size.
-        weight_decay: AdamW's decay of weight matrices; vectors and biases are not decayed.
+        muon_learning_rate: Muon's peak step size; 0.02 if not given.
+        weight_decay: decay of weight matrices; vectors and biases are not decayed.
         warmup_steps: steps in which the learning rate rises from 0.
         scheduler: "cosine" or "linear" fall to 0 at the stage's end, or "constant".
         clip: largest norm of the gradient; None for no clipping.
@@ -37,7 +39,9 @@ class TrainingOptions:
     tokens_per_step: int = 4096
     accumulation: int = 1
     precision: str = "fp32"
+    optimizer: str = "adamw"
     learning_rate: float = 1e-3
+    muon_learning_rate: float | None = None
     weight_decay: float = 0.01
     warmup_steps: int = 100
     scheduler: str = "cosine"
