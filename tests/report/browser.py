@@ -34,7 +34,14 @@ class Page:
         reads, self._to = os.pipe()
         self._from, writes = os.pipe()
         theirs = [fcntl.fcntl(each, fcntl.F_DUPFD, 10) for each in (reads, writes)]
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+        options = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--hide-scrollbars",
+        ]
         options += ["--remote-debugging-pipe", f"--user-data-dir={folder}", "--disable-background-networking"]
         self._process = subprocess.Popen(
             ["bash", "-c", f'exec "$0" "$@" 3<&{theirs[0]} 4>&{theirs[1]}', command, *options, "about:blank"],

@@ -36,14 +36,14 @@ def draw_nats(axes: Axes, metrics: Events, exact: float | None) -> list[Label]:
     at = [event["step"] for event in steps]
     labels = []
     for key, colour, name in (("neg_elbo_nats", INK, "-ELBO"), ("distortion_nats", DISTORTION, "distortion")):
-        axes.plot(at, [event[key] for event in steps], color=colour, lw=1.2, label=f"{name}, training")
-        labels += [Label(event[key], name, colour) for event in steps[-1:]]
+        axes.plot(at, [event[key] for event in steps], color=colour, lw=1.0, alpha=0.55, label=f"{name}, training")
+        labels += [Label(event[key], name.replace("-", "\N{MINUS SIGN}"), colour) for event in steps[-1:]]
     axes.errorbar(
         [event["step"] for event in validations],
         [event["neg_elbo_nats"] for event in validations],
         yerr=[1.96 * (event["neg_elbo_nats_se"] or 0.0) for event in validations],
         fmt="o",
-        ms=3.5,
+        ms=4.0,
         color=INK,
         label="-ELBO, validation",
     )
@@ -61,7 +61,7 @@ def draw_rate(axes: Axes, metrics: Events, target: float | None) -> list[Label]:
     """The rate while training and on the validation sentences, and the rate asked for."""
     steps, validations = of_kind(metrics, "log"), of_kind(metrics, "validate")
     rates = [event["rate_nats"] for event in steps]
-    axes.plot([event["step"] for event in steps], rates, color=RATE, lw=1.2, label="rate, training")
+    axes.plot([event["step"] for event in steps], rates, color=RATE, lw=1.0, alpha=0.55, label="rate, training")
     axes.errorbar(
         [event["step"] for event in validations],
         [event["rate_nats"] for event in validations],
@@ -73,7 +73,7 @@ def draw_rate(axes: Axes, metrics: Events, target: float | None) -> list[Label]:
         [event["step"] for event in validations],
         [event["rate_nats"] for event in validations],
         "o",
-        ms=3.5,
+        ms=4.0,
         color=RATE,
         label="rate, validation",
     )
@@ -100,28 +100,35 @@ def draw_beta(axes: Axes, metrics: Events) -> list[Label]:
     return [Label(betas[-1], "beta", BETA)] if betas and betas[-1] > 0.0 else []
 
 
+def information_bounds(event: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Lower and upper bound of a validation's information, nats; None where it was not computed."""
+    lower = event.get("information_lower_nats")
+    upper = event.get("information_upper_nats", lower)
+    return None if lower is None or upper is None else (lower, upper)
+
+
 def draw_information(axes: Axes, metrics: Events) -> list[Label]:
     """Information between its bounds against the rate, one point per validation; on the diagonal nothing is lost."""
-    known = [event for event in of_kind(metrics, "validate") if event.get("information_lower") is not None]
-    rates = [event["rate_nats"] for event in known]
-    lower, upper = ([event[f"information_{side}"] for event in known] for side in ("lower", "upper"))
-    middle = [(low + high) / 2.0 for low, high in zip(lower, upper, strict=True)]
+    known = [(event, bounds) for event in of_kind(metrics, "validate") if (bounds := information_bounds(event))]
+    rates = [event["rate_nats"] for event, _ in known]
+    middle = [(lower + upper) / 2.0 for _, (lower, upper) in known]
     axes.plot(rates, middle, color=INFORMATION, lw=0.8, alpha=0.6)
     axes.errorbar(
         rates,
         middle,
-        yerr=[(high - low) / 2.0 for low, high in zip(lower, upper, strict=True)],
+        yerr=[(upper - lower) / 2.0 for _, (lower, upper) in known],
         fmt="o",
-        ms=3.5,
+        ms=4.0,
         color=INFORMATION,
         label="information",
     )
-    top = 1.08 * max([*rates, *upper, 0.1])
+    top = 1.08 * max([*rates, *(upper for _, (_, upper) in known), 0.1])
     axes.plot([0.0, top], [0.0, top], color=QUIET, lw=1.0, ls="--", label="rate = information")
     axes.set(xlim=(0.0, top), ylim=(0.0, top))
-    ends = f"step {known[0]['step']:,}", f"step {known[-1]['step']:,}"
-    for text, x, y in {ends[0]: (rates[0], middle[0]), ends[1]: (rates[-1], middle[-1])}.items():
-        axes.annotate(text, (x, y), xytext=(0, -14), textcoords="offset points", ha="right", fontsize=9, color=INK)
+    for i in {0, len(known) - 1}:
+        said, at = f"step {known[i][0]['step']:,}", (rates[i], known[i][1][0])
+        side = "left" if rates[i] < 0.3 * top else "right"
+        axes.annotate(said, at, xytext=(0, -13), textcoords="offset points", ha=side, fontsize=9, color=INK)
     return [Label(top, "= rate", QUIET)]
 
 
@@ -143,7 +150,7 @@ def course_pictures(
         _rate_picture(metrics, target, collapse),
         _beta_picture(metrics, collapse),
     ]
-    if any(event.get("information_lower") is not None for event in of_kind(metrics, "validate")):
+    if any(information_bounds(event) for event in of_kind(metrics, "validate")):
         pictures.append(_information_picture(metrics))
     return pictures
 
@@ -189,10 +196,12 @@ def _information_picture(metrics: Events) -> Picture:
     labels = draw_information(axes, metrics)
     axes.set(xlabel="rate, nats per sentence", ylabel="information, nats")
     label_ends(axes, labels)
-    last = [event for event in of_kind(metrics, "validate") if event.get("information_lower") is not None][-1]
+    rate, (lower, upper) = [
+        (event["rate_nats"], bounds) for event in of_kind(metrics, "validate") if (bounds := information_bounds(event))
+    ][-1]
     caption = (
-        f"At the end {last['rate_nats']:.2f} nats of rate carry between {last['information_lower']:.2f} and "
-        f"{last['information_upper']:.2f} nats about the sentence; below the dashed line the rest is prior mismatch."
+        f"At the end {rate:.2f} nats of rate carry between {lower:.2f} and {upper:.2f} nats about the validation "
+        "sentences, one point per validation; what is missing to the dashed line is prior mismatch."
     )
     return _picture(figure, "Information against rate", caption)
 

@@ -49,14 +49,17 @@ def dimension_pictures(ledger: Mapping[str, Any]) -> list[Picture]:
 def _rates_picture(ledger: Mapping[str, Any]) -> Picture:
     figure, (axes,) = new_figure()
     draw_rates(axes, ledger)
-    axes.set(xlabel="dimension, sorted", ylabel="nats per sentence", ylim=(0.0, max(axes.get_ylim()[1], LEAST_TOP)))
+    axes.set(xlabel="dimension, sorted", ylabel="nats per sentence")
+    axes.set(
+        ylim=(0.0, max(axes.get_ylim()[1], LEAST_TOP)), xlim=(0.4, len(ledger["rate_nats"]["per_dimension"]) + 0.6)
+    )
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     rates = sorted((cell["value"] for cell in ledger["rate_nats"]["per_dimension"]), reverse=True)
-    half = next((i + 1 for i in range(len(rates)) if sum(rates[: i + 1]) >= 0.9 * sum(rates)), 0)
-    caption = (
-        f"{sum(rates):.2f} nats per sentence over {len(rates)} dimensions, 90 % of them in {half}; the largest "
-        f"{_listed(rates[:4])}. Bars: 1.96 standard errors to either side."
-    )
+    most = next((i + 1 for i in range(len(rates)) if sum(rates[: i + 1]) >= 0.9 * sum(rates)), 0)
+    caption = f"{sum(rates):.2f} nats per sentence over {len(rates)} dimensions"
+    if sum(rates) >= 0.005:
+        caption += f", 90 % of them in {most}; the largest {_listed(rates)}"
+    caption += ". Bars: 1.96 standard errors to either side."
     return Picture("Rate of each dimension", caption, inline_svg(figure, name="rates", label=f"Rate. {caption}"))
 
 
@@ -68,13 +71,13 @@ def _variances_picture(ledger: Mapping[str, Any]) -> Picture:
     low, high = axes.get_ylim()
     axes.set(xlabel="dimension, sorted", ylabel="variance of the mean", ylim=(max(low, 1e-9), max(high, 2.0)))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    label_ends(axes, [Label(THRESHOLD, "active above", QUIET)])
+    label_ends(axes, [Label(THRESHOLD, f"{THRESHOLD:g}", QUIET)])
     caption = (
         f"{cell['value']:g} of {cell['of']} dimensions move with the sentence: the variance of their mean, in units of "
-        f"the prior's, is above {THRESHOLD:g}. The largest {_listed(cell['spectrum'][:4])}."
+        f"the prior's, is above {THRESHOLD:g}."
     )
     return Picture("Variance spectrum", caption, inline_svg(figure, name="spectrum", label=f"Variances. {caption}"))
 
 
 def _listed(values: list[float]) -> str:
-    return ", ".join(f"{value:.2g}" for value in values)
+    return ", ".join(f"{value:.2f}" for value in values[:4] if value >= 0.005)

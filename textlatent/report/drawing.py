@@ -4,7 +4,7 @@ import io
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ _VARIABLES = {
     MISMATCH: "var(--mismatch)",
     **{colour: f"var(--class-{i})" for i, colour in enumerate(CLASSES)},
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 10.5,
     "axes.titlesize": 10.5,
@@ -74,10 +74,12 @@ class Picture(NamedTuple):
     svg: str
 
 
-def new_figure(rows: int = 1, columns: int = 1, *, height: float = HEIGHT) -> tuple[Figure, list[Axes]]:
+def new_figure(
+    rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = HEIGHT
+) -> tuple[Figure, list[Axes]]:
     """A figure in the page's style and its axes, row by row."""
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
     axes = [each for row in grid for each in row]
     for each in axes:

@@ -30,8 +30,7 @@ class Content:
         samples: samples.json.
         objective: the last stage's weights in words, "loss = 0.83 rate + 1 distortion".
         course: pictures of the training.
-        dimensions: pictures of each dimension's rate and variance.
-        use: pictures of what the decoder makes of z.
+        carries: pictures of each dimension's rate and variance, and of what each token gains.
         latent: pictures of z.
         missing: for a section without its numbers, a sentence that names the command, by the section's key.
     """
@@ -45,8 +44,7 @@ class Content:
     samples: Mapping[str, Any] | None = None
     objective: str = ""
     course: Sequence[Picture] = ()
-    dimensions: Sequence[Picture] = ()
-    use: Sequence[Picture] = ()
+    carries: Sequence[Picture] = ()
     latent: Sequence[Picture] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -56,7 +54,7 @@ def page(content: Content) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(nats=nats, signed_error=signed_error, zip=zip)
+    environment.filters.update(nats=nats, signed_error=signed_error, minus=minus, commands=commands, zip=zip)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     ledger = content.ledger
     pairs = (content.samples or {}).get("reconstructions") or []
@@ -103,6 +101,19 @@ def nats(value: float | None, digits: int = 3) -> str:
 def signed_error(se: float | None, digits: int = 3) -> str:
     """A standard error behind its value; nothing where there is none."""
     return "" if se is None else f"± {nats(se, digits)}"
+
+
+def minus(text: str) -> str:
+    """The text with the signs that a terminal lacks."""
+    return text.replace("-ELBO", "−ELBO").replace("+-", "±")
+
+
+def commands(text: str) -> Words:
+    """The text in parts, each with whether it is a command (it stood between backticks)."""
+    parts = minus(text).split("`")
+    if len(parts) % 2 == 0:  # a lone backtick is one of the text's own
+        return [(minus(text), False)]
+    return [(part, i % 2 == 1) for i, part in enumerate(parts)]
 
 
 def _without_dimensions(row: LedgerRow) -> LedgerRow:

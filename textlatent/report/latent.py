@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
@@ -14,6 +15,10 @@ from textlatent.diagnostics.projection import Plane
 from textlatent.report.drawing import CLASSES, INFORMATION, INK, QUIET, Picture, inline_svg, new_figure
 
 MARKERS = ("o", "^", "s")
+APART = 0.25
+"""Share of the variance between the groups from which on their names stand at their middles, if they have room."""
+WIDE = 5.5
+"""Inches: two to a row of a wide page, still read on a phone."""
 MOST_POINTS, MOST_CLASSES = 1500, len(CLASSES) * len(MARKERS)
 
 
@@ -27,6 +32,7 @@ class Density:
         aggregate: density of the aggregate posterior there, [G].
         prior: density of the prior there, [G]; None where it does not factorise into Gaussians.
         mismatch: KL(agg || pri) of this dimension, nats; None where it was not computed.
+        rate: of this dimension, nats per sentence; None where it has no closed form.
     """
 
     dimension: int
@@ -34,6 +40,15 @@ class Density:
     aggregate: Float[Tensor, " G"]
     prior: Float[Tensor, " G"] | None
     mismatch: float | None
+    rate: float | None
+
+
+class Name(NamedTuple):
+    """A group to be named: its name, its middle in the plane, colour and marker."""
+
+    name: str
+    middle: tuple[float, float]
+    style: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,7 @@ def densities_picture(densities: Sequence[Density], *, total_correlation: float 
     """The aggregate posterior of a few dimensions, the prior's density dashed over it."""
     columns = 2 if len(densities) > 1 else 1
     rows = math.ceil(len(densities) / columns)
-    figure, axes = new_figure(rows, columns, height=1.0 + 1.45 * rows)
+    figure, axes = new_figure(rows, columns, width=WIDE, height=0.9 + 1.75 * rows)
     for each, density in zip(axes, densities, strict=False):
         _draw_density(each, density)
     for each in axes[len(densities) :]:
@@ -81,7 +96,8 @@ def _draw_density(axes: Axes, density: Density) -> None:
     axes.plot(density.at.tolist(), density.aggregate.tolist(), color=INFORMATION, lw=1.2)
     if density.prior is not None:
         axes.plot(density.at.tolist(), density.prior.tolist(), color=INK, lw=1.0, ls="--")
-    axes.set_title(f"dimension {density.dimension}", loc="left", fontsize=9.5)
+    rate = "" if density.rate is None else f": {density.rate:.2f} nats"
+    axes.set_title(f"dimension {density.dimension}{rate}", loc="left", fontsize=9.5)
     axes.set_ylim(bottom=0.0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -89,7 +105,7 @@ def _draw_density(axes: Axes, density: Density) -> None:
 
 def map_picture(found: Map) -> Picture:
     """The means of at most MOST_POINTS sentences, coloured and marked by group, the groups named at their middles."""
-    figure, (axes,) = new_figure(height=4.3)
+    figure, (axes,) = new_figure(width=WIDE, height=4.4)
     count = len(found.group)
     kept = range(0, count, math.ceil(count / MOST_POINTS))
     coordinates, groups = found.plane.coordinates[list(kept)], found.group[list(kept)].tolist()
@@ -101,16 +117,39 @@ def map_picture(found: Map) -> Picture:
     named = []
     for i, group in enumerate(sorted(shown)):
         mine = [point for point, other in zip(points, groups, strict=True) if other == group]
-        if not mine:
-            continue
-        colour = CLASSES[i % len(CLASSES)]
-        axes.plot(*zip(*mine, strict=True), MARKERS[i // len(CLASSES)], color=colour, ms=3.2, alpha=0.75, mew=0)
-        middle = found.plane.coordinates[found.group == group].median(0).values.tolist()
-        named.append((middle, found.names[group], colour))
+        style: dict[str, Any] = {"color": CLASSES[i % len(CLASSES)], "marker": MARKERS[i // len(CLASSES)], "mew": 0}
+        if mine:
+            axes.plot(*zip(*mine, strict=True), ls="none", ms=3.6, alpha=0.75, **style)
+        named.append(Name(found.names[group], _middle(found, group), style))
     _frame(axes, found)
-    _name_groups(axes, named)
-    caption = _map_caption(found, count, len(kept), bool(rest) and len(shown) > 0)
+    apart = explained(found.plane.coordinates, found.group)
+    places = _places(axes, named)
+    reach = axes.get_ylim()[1] - axes.get_ylim()[0]
+    moved = max((name.middle[1] - y for name, y in zip(named, places, strict=True)), default=0.0)
+    if apart >= APART and moved <= 0.06 * reach:
+        _name_at_middles(axes, named, places)
+    else:
+        _name_beside(axes, named)
+    caption = _map_caption(found, count, len(kept), bool(rest) and len(shown) > 0, apart)
     return Picture("Map of z", caption, inline_svg(figure, name="map", label=f"Map of z. {caption}"))
+
+
+def explained(coordinates: Float[Tensor, "N 2"], group: Int[Tensor, " N"]) -> float:
+    """The share of the coordinates' variance that lies between the groups (eta squared), 0 to 1; -1 is no group."""
+    coordinates, group = coordinates[group >= 0], group[group >= 0]
+    if not len(group):
+        return 0.0
+    total = (coordinates - coordinates.mean(0)).square().sum().item()
+    within = sum(
+        (mine - mine.mean(0)).square().sum().item()
+        for mine in (coordinates[group == each] for each in group.unique().tolist())
+    )
+    return 1.0 - within / total if total > 0.0 else 0.0
+
+
+def _middle(found: Map, group: int) -> tuple[float, float]:
+    x, y = found.plane.coordinates[found.group == group].median(0).values.tolist()
+    return x, y
 
 
 def _largest(groups: Sequence[int]) -> set[int]:
@@ -136,21 +175,38 @@ def _frame(axes: Axes, found: Map) -> None:
         axis.set_major_locator(MaxNLocator(5))
 
 
-def _name_groups(axes: Axes, named: Sequence[tuple[Sequence[float], str, str]]) -> None:
-    """Each group's name at its middle, moved up or down until the names are apart."""
+def _places(axes: Axes, named: Sequence[Name]) -> list[float]:
+    """A height for each name near its group's middle, moved down until the names are apart."""
     low, high = axes.get_ylim()
     line, width = 0.052 * (high - low), 0.3 * (high - low)
-    placed: list[tuple[float, float]] = []
-    for (x, y), name, colour in sorted(named, key=lambda each: -each[0][1]):
-        while any(abs(y - other) < line and abs(x - beside) < width for beside, other in placed):
+    placed: dict[int, tuple[float, float]] = {}
+    for i in sorted(range(len(named)), key=lambda i: -named[i].middle[1]):
+        x, y = named[i].middle
+        while any(abs(y - other) < line and abs(x - beside) < width for beside, other in placed.values()):
             y -= line / 4.0
-        placed.append((x, y))
-        axes.text(x, y, name, color=colour, ha="center", va="center", fontsize=10, fontweight="bold")
+        placed[i] = x, y
+    return [placed[i][1] for i in range(len(named))]
 
 
-def _map_caption(found: Map, count: int, drawn: int, has_rest: bool) -> str:
+def _name_at_middles(axes: Axes, named: Sequence[Name], places: Sequence[float]) -> None:
+    """Each group's name at its middle."""
+    for (name, (x, _), style), y in zip(named, places, strict=True):
+        axes.text(x, y, name, color=style["color"], ha="center", va="center", fontsize=10, fontweight="bold")
+
+
+def _name_beside(axes: Axes, named: Sequence[Name]) -> None:
+    """The names in a column right of the axes, each behind its mark, where the groups lie over one another."""
+    step = min(0.075, 1.0 / max(len(named), 1))
+    for i, (name, _, style) in enumerate(named):
+        height = 0.98 - i * step
+        axes.plot(1.04, height, ls="none", ms=5.0, transform=axes.transAxes, clip_on=False, **style)
+        axes.text(1.075, height, name, color=style["color"], transform=axes.transAxes, va="center", fontsize=9.5)
+
+
+def _map_caption(found: Map, count: int, drawn: int, has_rest: bool, apart: float) -> str:
     caption = f"Posterior means of {drawn:,} of {count:,} sentences" if drawn < count else f"{count:,} posterior means"
     caption += f" in their first two principal components, by {found.grouped_by}."
+    caption += f" The groups explain {100 * apart:.0f} % of the variance seen here."
     if has_rest:
         caption += " Grey: without a label, or of a small class."
     if found.prior_centre is not None:

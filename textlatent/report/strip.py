@@ -66,7 +66,7 @@ def equations(ledger: Ledger) -> list[list[Term]]:
         (("-ELBO", "neg_elbo_nats"), ("rate", "rate_nats"), ("distortion", "distortion_nats")),
         (("rate", "rate_nats"), ("information", "information_nats"), ("mismatch", "mismatch_nats")),
         (("-ELBO", "neg_elbo_nats"), ("IW-NLL", "iw_nll_nats"), ("gap", "gap_nats")),
-        (("IW-NLL", "iw_nll_nats"), ("exact -ln P(y)", exact), ("excess", "excess_nats")),
+        (("IW-NLL", "iw_nll_nats"), ("exact NLL", exact), ("excess", "excess_nats")),
     )
     found = []
     for row in rows:

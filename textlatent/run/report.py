@@ -86,8 +86,7 @@ def gather(run: Run) -> Content:
         samples=samples,
         objective=_weights(metrics, objective.lam),
         course=course,
-        dimensions=_dimensions(ledger, missing),
-        use=_use(run, missing),
+        carries=[*_dimensions(ledger, missing), *_use(run, missing)],
         latent=_latent(run, scores, ledger, missing),
         missing=missing,
     )
@@ -189,6 +188,7 @@ def _densities(
                 aggregate_density(mean, log_variance, at=at),
                 unit.log_prob(at[:, None]).exp() if scaled else None,
                 mismatch[dimension]["value"] if dimension < len(mismatch) else None,
+                None if scores.kl is None else scores.kl[:, dimension].double().mean().item(),
             )
         )
     return found
