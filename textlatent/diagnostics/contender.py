@@ -1,0 +1,166 @@
+"""A contender: one run, or the runs of one recipe over its seeds; its nats per sentence and their two sources of error.
+
+Over sentences: another test set would give other numbers; a paired difference has the error of its per-sentence
+differences. Over seeds: another seed would give another model; it is known only where there are several.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from textlatent.diagnostics.curve import Information, read_information
+from textlatent.diagnostics.likelihood import importance_ladder, perplexity
+from textlatent.nats.montecarlo import Estimate, mean_with_error
+from textlatent.scores import Scores
+
+QUANTITIES = {"rate": "rate", "distortion": "distortion", "neg_elbo": "-ELBO", "iw_nll": "IW-NLL"}
+"""What is compared, nats per sentence, and its name in a table."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One evaluated run of a contender.
+
+    Attributes:
+        name: the run's.
+        seed: it was trained with.
+        scores: of the sentences all runs share, in one order.
+        ledger: the ledger of these scores, or what is known of it: information_nats, active_units.
+        verdict: of its diagnosis, None where there is none.
+        minutes: of training, None where they are not known.
+    """
+
+    name: str
+    seed: int
+    scores: Scores
+    ledger: Mapping[str, Any]
+    verdict: str | None = None
+    minutes: float | None = None
+
+    @cached_property
+    def nats(self) -> dict[str, Tensor]:
+        """Each of QUANTITIES, nats per sentence in float64, [N]."""
+        tensors = self.scores.to_dict()
+        scores = Scores.from_dict({k: v.double() if v.is_floating_point() else v for k, v in tensors.items()})
+        nll = importance_ladder(scores.log_weights())[-1].nll
+        return {"rate": scores.rate(), "distortion": scores.distortion(), "neg_elbo": scores.neg_elbo(), "iw_nll": nll}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A mean nat cost, or a difference of two.
+
+    Attributes:
+        value: nats per sentence, the mean over seeds.
+        se: its standard error over sentences (of a difference: of the per-sentence differences); NaN of one sentence.
+        sd_over_seeds: of the seeds' values, NaN of one seed; of a difference NaN.
+        se_over_seeds: of the mean over seeds, NaN where it is not known.
+        seeds: how many; of a difference, the fewer.
+    """
+
+    value: float
+    se: float
+    sd_over_seeds: float
+    se_over_seeds: float
+    seeds: int
+
+    @property
+    def total_se(self) -> float:
+        """Both errors together: sqrt(se^2 + se_over_seeds^2), or the sentences' alone where seeds tell nothing."""
+        return self.se if math.isnan(self.se_over_seeds) else math.hypot(self.se, self.se_over_seeds)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """value +- 1.96 total_se."""
+        return self.value - 1.96 * self.total_se, self.value + 1.96 * self.total_se
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it, a number that is not known as null."""
+        names = ("value", "se", "sd_over_seeds", "se_over_seeds")
+        known = {name: as_json(getattr(self, name)) for name in names}
+        return known | {"seeds": self.seeds, "interval": [as_json(end) for end in self.interval]}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A recipe in the comparison: one run, or several that differ in their seeds alone.
+
+    Attributes:
+        name: of its row.
+        members: its runs.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+
+    def per_sentence(self, quantity: str) -> Tensor:
+        """Nats of every sentence, the mean over seeds, [N]."""
+        return torch.stack([member.nats[quantity] for member in self.members]).mean(0)
+
+    def measure(self, quantity: str) -> Measure:
+        """The mean nats per sentence."""
+        estimate = mean_with_error(self.per_sentence(quantity))
+        sd, se = self._over_seeds(quantity)
+        return Measure(estimate.value, estimate.se, sd, se, len(self.members))
+
+    def difference(self, other: "Contender", quantity: str) -> Measure:
+        """This one's nats less another's, paired by sentence."""
+        estimate = mean_with_error(self.per_sentence(quantity) - other.per_sentence(quantity))
+        se = math.hypot(self._over_seeds(quantity)[1], other._over_seeds(quantity)[1])
+        return Measure(estimate.value, estimate.se, math.nan, se, min(len(self.members), len(other.members)))
+
+    def _over_seeds(self, quantity: str) -> tuple[float, float]:
+        """The standard deviation of the seeds' means, and the standard error of the mean over seeds."""
+        means = torch.stack([member.nats[quantity].mean() for member in self.members])
+        if len(means) < 2:
+            return math.nan, math.nan
+        sd = means.std(correction=1).item()
+        return sd, sd / math.sqrt(len(means))
+
+    @property
+    def perplexity(self) -> Estimate | None:
+        """Per word, EOS a word, from the IW-NLL, its error over sentences; None where words were not counted."""
+        words = self.members[0].scores.words
+        return None if words is None else perplexity(self.per_sentence("iw_nll"), words + 1)
+
+    @property
+    def information(self) -> Information | None:
+        """The 95 % interval of I(y; z), nats: from the seeds' lowest end to their highest; None without a z."""
+        known = [read_information(member.ledger["information_nats"]) for member in self.members]
+        found = [each for each in known if each is not None]
+        if not found:
+            return None
+        return Information(min(x.low for x in found), max(x.high for x in found), min(x.cap for x in found))
+
+    @property
+    def active(self) -> tuple[float, int] | None:
+        """Active units, the mean over seeds, and how many units there are; None without a z."""
+        cells = [member.ledger["active_units"] for member in self.members]
+        if any(cell["value"] is None for cell in cells):
+            return None
+        return math.fsum(cell["value"] for cell in cells) / len(cells), cells[0]["of"]
+
+    @property
+    def verdict(self) -> str:
+        """The diagnoses, each with its count where the seeds disagree; empty where there is none."""
+        found = Counter(member.verdict for member in self.members if member.verdict is not None)
+        if len(found) == 1 and found.total() == len(self.members):
+            return next(iter(found))
+        return ", ".join(f"{count} {name}" for name, count in found.items())
+
+    @property
+    def minutes(self) -> float | None:
+        """Of training, the mean over seeds."""
+        known = [member.minutes for member in self.members if member.minutes is not None]
+        return math.fsum(known) / len(known) if known else None
+
+
+def as_json(value: float) -> float | None:
+    """The number, or None where there is none: JSON has no NaN."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,201 @@
+"""The rate-distortion curve: what was reached, what could be, and what z carries at each rate."""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from textlatent.diagnostics.curve import Curve, Setting
+from textlatent.report.drawing import DISTORTION, FAINT, INK, QUIET, RATE
+
+_GROUND = "#f4f1ec"
+_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
+
+
+def curve_figure(curve: Curve) -> Figure:
+    """Distortion against rate; beside it -ELBO and IW-NLL, and information, against rate (nats per sentence).
+
+    Bars are 95 % intervals over sentences; where a setting has several seeds each is a small dot.
+
+    Raises:
+        ValueError: the curve has no point yet.
+    """
+    if not curve.points:
+        raise ValueError(f"the curve {curve.name} has no finished point to draw; run `textlatent curve` again.")
+    figure = Figure(figsize=(12.5, 6.4), layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(1.62, 1.0))
+    plane, cost, use = (figure.add_subplot(cell) for cell in (grid[:, 0], grid[0, 1], grid[1, 1]))
+    _draw_plane(plane, curve)
+    _draw_cost(cost, curve)
+    _draw_information(use, curve)
+    for axes in (plane, cost, use):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=8)
+        axes.set_xlim(*_rates(curve))
+        axes.set_xlabel("rate, nats per sentence")
+    left = f", {len(curve.left)} points still to come" if curve.left else ""
+    figure.suptitle(f"{curve.name}: {_count(curve)} of {curve.split}{left}", fontsize=10, x=0.01, ha="left")
+    return figure
+
+
+def _count(curve: Curve) -> str:
+    seeds = {len(setting.points) for setting in curve.settings()}
+    over = f", {max(seeds)} seeds" if max(seeds) > 1 else ""
+    return f"{len(curve.settings())} settings{over}, {curve.points[0].rate.count:,} sentences"
+
+
+def _rates(curve: Curve) -> tuple[float, float]:
+    """The shared horizontal axis: rate 0 with some air, and what was reached."""
+    most = max([1.0, *(point.rate.value for point in curve.points)])
+    return -0.04 * most, 1.1 * most
+
+
+def _column(settings: Sequence[Setting], quantity: str) -> list[float]:
+    return [setting.mean(quantity).value for setting in settings]
+
+
+def _bars(settings: Sequence[Setting], quantity: str) -> list[float]:
+    """Half widths of the 95 % intervals over sentences; 0 where an error is not known."""
+    errors = [1.96 * setting.mean(quantity).se for setting in settings]
+    return [0.0 if math.isnan(error) else error for error in errors]
+
+
+def _known(setting: Setting, curve: Curve) -> str:
+    """What a point was asked for, in a word."""
+    if setting.asked is None:
+        return "no z"
+    return f"{setting.asked:g}" if curve.axis == "target_rate" else f"β {setting.asked:g}"
+
+
+# ------------------------------------------------------------------------------------------------------- the plane
+
+
+def _draw_plane(axes: Axes, curve: Curve) -> None:
+    """Distortion against rate, the hull through it, and the straight lines along which -ELBO is the same."""
+    settings, hull = curve.settings(), curve.hull()
+    shown = settings + ([Setting(None, (curve.baseline,))] if curve.baseline else [])
+    distortions = [value for setting in shown for value in (p.distortion.value for p in setting.points)]
+    margin = max(0.08 * (max(distortions) - min(distortions)), max(_bars(shown, "distortion")), 0.05)
+    low, high = min(distortions) - 1.5 * margin, max(distortions) + 1.5 * margin
+    axes.set_ylim(low, high)
+    _draw_iso(axes, _rates(curve), (low, high))
+    _draw_limits(axes, curve, (low, high))
+    axes.plot(_column(hull, "rate"), _column(hull, "distortion"), color=RATE, lw=1.4, zorder=3, label="lower hull")
+    _draw_settings(axes, settings, [setting in hull for setting in settings])
+    if curve.baseline is not None:
+        axes.plot(0.0, curve.baseline.distortion.value, "D", ms=7, color=DISTORTION, zorder=5, label="language model")
+    for setting in shown:
+        place = (setting.mean("rate").value, setting.mean("distortion").value)
+        _annotate(axes, _known(setting, curve), place)
+    asked = "rate asked for" if curve.axis == "target_rate" else "β"
+    axes.set(ylabel="distortion, nats per sentence", title=f"Rate and distortion; labels: {asked}")
+    axes.legend(fontsize=7.5, frameon=False, loc="upper right")
+
+
+def _annotate(axes: Axes, text: str, place: tuple[float, float]) -> None:
+    axes.annotate(
+        text, place, xytext=(7, 6), textcoords="offset points", fontsize=8, color=INK, zorder=6, bbox=dict(_BOX)
+    )
+
+
+def _draw_settings(axes: Axes, settings: Sequence[Setting], on_hull: Sequence[bool]) -> None:
+    """One mark per setting, full on the hull and hollow above it; the seeds behind it as dots."""
+    rates, distortions = _column(settings, "rate"), _column(settings, "distortion")
+    wide, high = _bars(settings, "rate"), _bars(settings, "distortion")
+    axes.errorbar(
+        rates, distortions, xerr=wide, yerr=high, fmt="none", ecolor=RATE, elinewidth=0.9, alpha=0.55, zorder=3
+    )
+    for full, label in ((True, "on the hull"), (False, "above the hull")):
+        at = [i for i, on in enumerate(on_hull) if on is full]
+        if at:
+            face = RATE if full else "white"
+            x, y = [rates[i] for i in at], [distortions[i] for i in at]
+            axes.plot(x, y, "o", ms=7, mfc=face, mec=RATE, mew=1.4, zorder=4, label=label)
+    seeds = [point for setting in settings if len(setting.points) > 1 for point in setting.points]
+    if seeds:
+        x, y = [p.rate.value for p in seeds], [p.distortion.value for p in seeds]
+        axes.plot(x, y, ".", ms=5, color=INK, alpha=0.6, zorder=5, label="each seed")
+
+
+def _draw_iso(axes: Axes, rates: tuple[float, float], distortions: tuple[float, float]) -> None:
+    """Faint lines rate + distortion = c at round c, their c written where they leave the panel."""
+    lowest, highest = rates[0] + distortions[0], rates[1] + distortions[1]
+    step = _round_step((highest - lowest) / 9)
+    for k in range(math.ceil(lowest / step), math.floor(highest / step) + 1):
+        c = k * step
+        axes.plot(rates, [c - rates[0], c - rates[1]], color=FAINT, lw=0.7, zorder=1)
+        y = c - rates[1]
+        at = (rates[1], y) if distortions[0] <= y <= distortions[1] else (c - distortions[0], distortions[0])
+        if distortions[0] <= at[1] <= distortions[1]:
+            text = f"{c:g}"
+            axes.annotate(
+                text, at, xytext=(-2, 2), textcoords="offset points", fontsize=6.5, color=QUIET, ha="right", zorder=1
+            )
+    axes.plot([], [], color=FAINT, lw=1.0, label="same -ELBO, its nats written on it")
+
+
+def _round_step(width: float) -> float:
+    """The nearest of 1, 2, 5 times a power of ten at or above `width`."""
+    power = 10.0 ** math.floor(math.log10(width))
+    return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= width * 0.999)
+
+
+def _draw_limits(axes: Axes, curve: Curve, distortions: tuple[float, float]) -> None:
+    """The exact entropy, below which no -ELBO can be; the language model's NLL, where z begins to pay."""
+    rates = _rates(curve)
+    if curve.exact_entropy is not None:
+        line = [curve.exact_entropy - rate for rate in rates]
+        axes.fill_between(rates, line, distortions[0] - 1.0, color=_GROUND, zorder=0)
+        axes.plot(
+            rates, line, color=INK, ls="--", lw=1.1, zorder=2, label=f"exact entropy H = {curve.exact_entropy:.2f}"
+        )
+    if curve.baseline is not None:
+        nll = curve.baseline.distortion.value
+        line = [nll - rate for rate in rates]
+        axes.plot(rates, line, color=DISTORTION, ls="-.", lw=1.0, zorder=2, label=f"language model's NLL {nll:.2f}")
+
+
+# -------------------------------------------------------------------------------------------------- the two beside
+
+
+def _draw_cost(axes: Axes, curve: Curve) -> None:
+    """-ELBO and IW-NLL against rate, with what bounds them."""
+    settings = sorted(curve.settings(), key=lambda setting: setting.mean("rate").value)
+    rates, samples = _column(settings, "rate"), settings[0].points[0].samples
+    for quantity, label, mark, colour in (
+        ("neg_elbo", "-ELBO", "o", INK),
+        ("iw_nll", f"IW-NLL, K = {samples}", "s", RATE),
+    ):
+        values, bars = _column(settings, quantity), _bars(settings, quantity)
+        axes.plot(rates, values, f"{mark}-", ms=4, lw=1.0, color=colour, label=label)
+        low, high = ([v + sign * b for v, b in zip(values, bars, strict=True)] for sign in (-1.0, 1.0))
+        axes.fill_between(rates, low, high, color=colour, alpha=0.10, lw=0)
+    if curve.baseline is not None:
+        axes.axhline(curve.baseline.distortion.value, color=DISTORTION, ls="-.", lw=1.0, label="language model")
+    if curve.exact_entropy is not None:
+        axes.axhline(curve.exact_entropy, color=INK, ls="--", lw=1.0, label="exact entropy")
+    if curve.exact_here is not None:
+        axes.axhline(curve.exact_here.value, color=QUIET, ls=":", lw=1.2, label="exact, these sentences")
+    axes.set(ylabel="nats per sentence", title="What a sentence costs")
+    axes.legend(fontsize=7, frameon=False, loc="best")
+
+
+def _draw_information(axes: Axes, curve: Curve) -> None:
+    """The interval of I(y; z) at every point, under the rate that bounds it; its lower end's cap where in sight."""
+    known = [(point, point.information) for point in curve.points if point.information is not None]
+    axes.plot(_rates(curve), _rates(curve), color=INK, ls="--", lw=1.0, label="information = rate")
+    if not known:
+        return
+    x = [point.rate.value for point, _ in known]
+    low, high = [each.low for _, each in known], [each.high for _, each in known]
+    axes.vlines(x, low, high, color=RATE, lw=5, alpha=0.55, label="information, 95 % interval")
+    for ends in (low, high):
+        axes.plot(x, ends, "_", ms=8, mew=1.4, color=RATE)
+    top, cap = 1.08 * max([*high, *x]), known[0][1].cap
+    if cap < 1.25 * top:
+        top = max(top, 1.05 * cap)
+        axes.axhline(cap, color=QUIET, ls=":", lw=1.2, label=f"cap ln N = {cap:.2f}")
+    axes.set_ylim(min(0.0, *low), top)
+    axes.set(ylabel="nats per sentence", title="What z says of its sentence")
+    axes.legend(fontsize=7, frameon=False, loc="upper left")
