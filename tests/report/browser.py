@@ -91,7 +91,7 @@ class Page:
         self.requests, self.complaints = [], []
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.call("Emulation.setEmulatedMedia", media="screen", features=scheme)
+        self.call("Emulation.setEmulatedMedia", media="", features=scheme)
         address = file.resolve().as_uri()
         self.call("Page.navigate", url=address)
         while not self._heard("Page.loadEventFired"):

@@ -1,7 +1,7 @@
 """What the steps of training looked like: nats, rate against what was asked for, its weight, information."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -100,35 +100,48 @@ def draw_beta(axes: Axes, metrics: Events) -> list[Label]:
     return [Label(betas[-1], "beta", BETA)] if betas and betas[-1] > 0.0 else []
 
 
-def information_bounds(event: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Lower and upper bound of a validation's information, nats; None where it was not computed."""
-    lower = event.get("information_lower_nats")
-    upper = event.get("information_upper_nats", lower)
-    return None if lower is None or upper is None else (lower, upper)
+class Known(NamedTuple):
+    """A validation's information, nats: the rate, its bounds, and the 95 % interval around both bounds."""
+
+    step: int
+    rate: float
+    lower: float
+    upper: float
+    lowest: float
+    highest: float
+
+
+def known_information(metrics: Events) -> list[Known]:
+    """The validations that bounded the information; an upper bound that was not computed is taken for the lower."""
+    found = []
+    for event in of_kind(metrics, "validate"):
+        lower = event.get("information_lower_nats")
+        if lower is None:
+            continue
+        upper = event.get("information_upper_nats") or lower
+        below, above = (1.96 * (event.get(f"information_{side}_nats_se") or 0.0) for side in ("lower", "upper"))
+        found.append(Known(event["step"], event["rate_nats"], lower, upper, lower - below, upper + above))
+    return found
 
 
 def draw_information(axes: Axes, metrics: Events) -> list[Label]:
     """Information between its bounds against the rate, one point per validation; on the diagonal nothing is lost."""
-    known = [(event, bounds) for event in of_kind(metrics, "validate") if (bounds := information_bounds(event))]
-    rates = [event["rate_nats"] for event, _ in known]
-    middle = [(lower + upper) / 2.0 for _, (lower, upper) in known]
+    known = known_information(metrics)
+    rates, middle = [each.rate for each in known], [(each.lower + each.upper) / 2.0 for each in known]
     axes.plot(rates, middle, color=INFORMATION, lw=0.8, alpha=0.6)
-    axes.errorbar(
-        rates,
-        middle,
-        yerr=[(upper - lower) / 2.0 for _, (lower, upper) in known],
-        fmt="o",
-        ms=4.0,
-        color=INFORMATION,
-        label="information",
-    )
-    top = 1.08 * max([*rates, *(upper for _, (_, upper) in known), 0.1])
+    reach = [
+        [m - k.lowest for m, k in zip(middle, known, strict=True)],
+        [k.highest - m for m, k in zip(middle, known, strict=True)],
+    ]
+    axes.errorbar(rates, middle, yerr=reach, fmt="o", ms=4.0, color=INFORMATION, label="information")
+    top = 1.08 * max([*rates, *(each.highest for each in known), 0.1])
     axes.plot([0.0, top], [0.0, top], color=QUIET, lw=1.0, ls="--", label="rate = information")
-    axes.set(xlim=(0.0, top), ylim=(0.0, top))
-    for i in {0, len(known) - 1}:
-        said, at = f"step {known[i][0]['step']:,}", (rates[i], known[i][1][0])
-        side = "left" if rates[i] < 0.3 * top else "right"
-        axes.annotate(said, at, xytext=(0, -13), textcoords="offset points", ha=side, fontsize=9, color=INK)
+    axes.set(xlim=(0.0, top), ylim=(min(0.0, *(each.lowest for each in known)), top))
+    far_apart = abs(rates[0] - rates[-1]) + abs(middle[0] - middle[-1]) > 0.15 * top
+    for i in {0, len(known) - 1} if far_apart else {len(known) - 1}:
+        at, low = (rates[i], middle[i]), middle[i] < 0.15 * top
+        place: dict[str, Any] = {"xytext": (6, 8), "ha": "left"} if low else {"xytext": (-6, 6), "ha": "right"}
+        axes.annotate(f"step {known[i].step:,}", at, textcoords="offset points", fontsize=9, color=INK, **place)
     return [Label(top, "= rate", QUIET)]
 
 
@@ -150,7 +163,7 @@ def course_pictures(
         _rate_picture(metrics, target, collapse),
         _beta_picture(metrics, collapse),
     ]
-    if any(information_bounds(event) for event in of_kind(metrics, "validate")):
+    if known_information(metrics):
         pictures.append(_information_picture(metrics))
     return pictures
 
@@ -196,12 +209,11 @@ def _information_picture(metrics: Events) -> Picture:
     labels = draw_information(axes, metrics)
     axes.set(xlabel="rate, nats per sentence", ylabel="information, nats")
     label_ends(axes, labels)
-    rate, (lower, upper) = [
-        (event["rate_nats"], bounds) for event in of_kind(metrics, "validate") if (bounds := information_bounds(event))
-    ][-1]
+    last = known_information(metrics)[-1]
     caption = (
-        f"At the end {rate:.2f} nats of rate carry between {lower:.2f} and {upper:.2f} nats about the validation "
-        "sentences, one point per validation; what is missing to the dashed line is prior mismatch."
+        f"One point per validation, with the 95 % interval of its bounds. At the end {last.rate:.2f} nats of rate "
+        f"carry between {last.lower:.2f} and {last.upper:.2f} nats about the sentence; what is missing to the dashed "
+        "line is prior mismatch."
     )
     return _picture(figure, "Information against rate", caption)
 
@@ -218,6 +230,6 @@ def _over_steps(axes: Axes, metrics: Events, labels: Sequence[Label], collapse: 
     if collapse is not None:
         axes.axvline(collapse, color=MISMATCH, lw=1.2, label="collapse began")
         axes.text(
-            collapse, 1.0, " collapse", color=MISMATCH, transform=axes.get_xaxis_transform(), va="bottom", fontsize=9.5
+            collapse, 1.0, " collapse", color=INK, transform=axes.get_xaxis_transform(), va="bottom", fontsize=9.5
         )
     label_ends(axes, labels)

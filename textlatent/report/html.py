@@ -1,5 +1,6 @@
 """One page about one run: self-contained HTML from plain numbers, sentences and pictures."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -54,7 +55,9 @@ def page(content: Content) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(nats=nats, signed_error=signed_error, minus=minus, commands=commands, zip=zip)
+    environment.filters.update(
+        nats=nats, plain=plain, signed_error=signed_error, minus=minus, commands=commands, zip=zip
+    )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     ledger = content.ledger
     pairs = (content.samples or {}).get("reconstructions") or []
@@ -66,6 +69,7 @@ def page(content: Content) -> str:
         strips=[] if ledger is None else strips(ledger),
         diagnosis=content.diagnosis,
         health=health(content.diagnosis),
+        verdict=[] if content.diagnosis is None else verdict(content.diagnosis),
         pairs=[differing_words(original, rebuilt) for original, rebuilt in pairs],
     )
 
@@ -75,6 +79,17 @@ def health(diagnosis: Mapping[str, Any] | None) -> str:
     if diagnosis is None or diagnosis["overall"] == "underpowered":
         return "unknown"
     return "healthy" if diagnosis["overall"] == "healthy" else "ill"
+
+
+def verdict(diagnosis: Mapping[str, Any]) -> list[str]:
+    """The sentences under the verdict: what was found, and what to do, said once."""
+    checks = diagnosis["checks"]
+    found = [check["message"] for check in checks if check["fired"] and check["illness"] == diagnosis["overall"]]
+    if diagnosis["overall"] == "healthy":
+        made = sum(check["value"] is not None for check in checks)
+        found = [f"None of the {made} checks that could be made, of {len(checks)}, found an illness."]
+    advice = diagnosis.get("advice") or ""
+    return found if any(advice in sentence for sentence in found) else [*found, advice]
 
 
 def differing_words(original: str, rebuilt: str) -> tuple[Words, Words]:
@@ -98,13 +113,19 @@ def nats(value: float | None, digits: int = 3) -> str:
     return text.lstrip("-") if not any(c in "123456789" for c in text) else text.replace("-", "−")
 
 
+def plain(value: float | None) -> str:
+    """A number to read, a count without decimals."""
+    return nats(value, 0 if value is not None and float(value).is_integer() else 3)
+
+
 def signed_error(se: float | None, digits: int = 3) -> str:
     """A standard error behind its value; nothing where there is none."""
     return "" if se is None else f"± {nats(se, digits)}"
 
 
 def minus(text: str) -> str:
-    """The text with the signs that a terminal lacks."""
+    """The text with the signs that a terminal lacks, and no -0.00."""
+    text = re.sub(r"-(?=0\.0+(?!\d))", "", text)
     return text.replace("-ELBO", "−ELBO").replace("+-", "±")
 
 

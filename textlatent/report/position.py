@@ -30,9 +30,14 @@ def gain_picture(gain: Sequence[tuple[float, float]]) -> Picture:
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     values = [value for value, _ in gain]
     best = max(range(len(values)), key=values.__getitem__)
+    first, rest, most = map(_said, (sum(values[:3]), sum(values[3:]), values[best]))
     caption = (
-        f"What a token gains from its own sentence's z over another sentence's: {sum(values[:3]):.2f} nats in the "
-        f"first three tokens, {sum(values[3:]):.2f} in tokens 4 to {len(values)}; most ({values[best]:.2f}) at token "
-        f"{best + 1}. Bars: 1.96 standard errors to either side."
+        f"What a token gains from its own sentence's z over another sentence's: {first} nats in the first three "
+        f"tokens, {rest} in tokens 4 to {len(values)}; most ({most}) at token {best + 1}. Bars: 1.96 standard errors "
+        "to either side."
     )
     return Picture("Gain of each token", caption, inline_svg(figure, name="gain", label=f"Gain per token. {caption}"))
+
+
+def _said(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no -0.00
