@@ -144,6 +144,16 @@ BAD = {
         [],
         "stages.0.learn.0 (r.yaml:3): must be one of encoder, prior, decoder, got the text 'enc'; did you mean enc",
     ),
+    "an encoder that runs ahead of nobody": (
+        "stages: [{aggressive: true, learn: [encoder]}]",
+        [],
+        "stages.0.aggressive (r.yaml:3): needs encoder and decoder in the stage's learn, and decoder is not.",
+    ),
+    "a language model's encoder that runs ahead": (
+        "model: {latent_size: 0}\nstages: [{aggressive: true}]",
+        [],
+        "stages.0.aggressive (r.yaml:4): needs a latent; raise model.latent_size, or take it out.",
+    ),
     "a falling ladder": (
         "evaluation: {ladder: [10, 1]}",
         [],

@@ -3,7 +3,7 @@
 python -m tests.training.kills --kills 20 --processes 2        (prints a table; test_kills.py does a few of them)
 
 Every launch is the same command. The recipe saves at every step and has all that must be resumed: dropout, two stages
-with a reset, a target rate, a floor on the batch mean, a best model.
+with a reset, an encoder that runs ahead, a target rate, a floor on the batch mean, a best model.
 """
 
 import argparse
@@ -23,11 +23,12 @@ from typing import Any, Protocol
 
 from tests.toy_run import toy_recipe
 
+AHEAD = {"aggressive": True, "encoder_updates": 3, "encoder_window": 1}
 HARD: dict[str, Any] = {
     "model": {"encoder": {"log_variance_bias": -1.0}},
     "objective": {"target_rate": 2.0, "free_nats": 0.05, "free_nats_on": "batch_dimension"},
     "training": {"tokens_per_step": 512, "log_every": 1, "validate_every": 3, "save_every": 1, "sample_every": 0},
-    "stages": [{"name": "decoder", "learn": ["decoder"]}, {"name": "all", "reset": ["encoder"]}],
+    "stages": [{"name": "decoder", "learn": ["decoder"]}, {"name": "all", "reset": ["encoder"], **AHEAD}],
     "evaluation": {"samples": 1, "ladder": [1], "sentences": 5},
 }
 SPAN = 0.4  # seconds: a launch is killed within so long after its first step, ..

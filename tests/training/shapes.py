@@ -20,7 +20,8 @@ def _training(values: dict[str, Any]) -> dict[str, Any]:
     def look(optimizer: Optimizer, *_: Any) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         if len(gradients) < 2:
-            gradients.append(torch.cat([p.grad.flatten() for p in parameters]).tolist())
+            parts = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in parameters]
+            gradients.append(torch.cat(parts).tolist())
 
     handle = register_optimizer_step_pre_hook(look)
     try:

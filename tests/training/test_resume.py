@@ -12,16 +12,18 @@ from tests.processes import Job, Processes
 from tests.toy_run import merged, toy_recipe, toy_trainer
 from tests.training.resume import fingerprint
 
+AHEAD = {"aggressive": True, "encoder_updates": 3, "encoder_window": 1}
 HARD: dict[str, Any] = {
     "model": {"prior": "learned", "encoder": {"log_variance_bias": -1.0}},
     "objective": {"target_rate": 2.0, "free_nats": 0.05, "free_nats_on": "batch_dimension"},
     "training": {"tokens_per_step": 900, "log_every": 3, "validate_every": 4, "save_every": 1, "keep_checkpoints": 99},
     "stages": [
         {"name": "decoder first", "steps": 5, "learn": ["decoder"], "objective": {"target_rate": 3.0}},
-        {"name": "all, a new encoder", "steps": 6, "reset": ["encoder"]},
+        {"name": "all, a new encoder", "steps": 6, "reset": ["encoder"], **AHEAD},
     ],
 }
-"""Dropout, epochs of three steps, two stages of which one resets, running averages of the floor and the target."""
+"""Dropout, epochs of three steps, two stages of which one resets and lets the encoder run ahead, running averages of
+the floor and the target."""
 
 
 @pytest.mark.parametrize("world", [1, 2])
@@ -34,6 +36,7 @@ def test_from_every_step_on(tmp_path: Path, processes: Processes, world: int) ->
     assert [event["step"] for event in whole["events"] if event["event"] == "log"] == [3, 5, 6, 9, 11]
     assert [event["step"] for event in whole["events"] if event["event"] == "validate"] == [4, 5, 8, 11]
     assert whole["state"]["epoch"] > 2
+    assert sum(event.get("encoder_updates", 0) for event in whole["events"]) > 6, "the encoder ran ahead"
     for steps, again in enumerate(stopped):
         assert again == whole, f"stopped after {steps} steps"
 
@@ -62,6 +65,31 @@ def test_a_crash_between_two_checkpoints(tmp_path: Path, step: int, event: str) 
     again = toy_trainer(values)
     again.fit()
     assert fingerprint(again.folder) == fingerprint(whole.folder)
+
+
+def test_best_is_never_newer_than_the_newest_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its step is saved first; a kill between the two is mended when the run goes on."""
+    changes = {"training": {"steps": 6, "save_every": 6, "validate_every": 2, "log_every": 1, "sample_every": 0}}
+    whole = toy_trainer(toy_recipe(tmp_path, changes, name="whole"))
+    whole.fit()
+    assert whole.position.best_step is not None
+    values = toy_recipe(tmp_path, changes, name="killed")
+    killed = toy_trainer(values)
+
+    def kill() -> None:
+        assert killed.checkpoints.steps()[0] == killed.position.best_step == killed.position.step
+        raise _Crash
+
+    monkeypatch.setattr(killed, "_save_best", kill)
+    with pytest.raises(_Crash):
+        killed.fit()
+    assert not (killed.folder / "best").exists()
+    again = toy_trainer(merged(values, {"training": {"steps": killed.position.step}}))
+    again.fit()
+    saved = json.loads((again.folder / "best" / "manifest.json").read_text())["model.safetensors"]
+    toy_trainer(values).fit()
+    assert fingerprint(again.folder) == fingerprint(whole.folder)
+    assert saved, "what was best was written when the run went on"
 
 
 @pytest.mark.parametrize("log_every", [2, 5])

@@ -24,6 +24,7 @@ CASES: dict[str, dict[str, Any]] = {
     "uneven lengths": {"objective": {"beta": 0.7, "lam": 1.3}, "training": {"tokens_per_step": 4000, "steps": 2}},
     "fewer sentences than parts": {"training": {"tokens_per_step": 24}},
     "two stages": {"stages": [{"name": "one", "steps": 2, "learn": ["decoder"]}, {"name": "two", "steps": 1}]},
+    "aggressive": {"stages": [{"aggressive": True, "encoder_updates": 4, "encoder_window": 2}]},
     "a whole training": {"objective": {"target_rate": 2.0}, "training": {"steps": 10}},
     **FLOORS,
 }

@@ -10,7 +10,7 @@ from textlatent.training.sums import Window, pack, unpack
 
 
 def _terms(count: int, tokens: int, rate: float, distortion: float, kl: list[float]) -> Terms:
-    numbers = (torch.tensor(value, dtype=torch.float64) for value in (0.0, rate, distortion))
+    numbers = (torch.tensor(value, dtype=torch.float64) for value in (2 * rate + distortion, rate, distortion))
     return Terms(*numbers, torch.tensor(kl, dtype=torch.float64), count, torch.tensor(tokens))
 
 
@@ -23,7 +23,9 @@ def test_parts_add_up_and_an_empty_one_adds_nothing() -> None:
     assert all(part.dtype == torch.float64 for part in parts)
     sums = unpack(torch.stack(parts).sum(0), torch.tensor(0.5))
     assert sums.pop("kl").tolist() == [0.75, 2.25]
-    expected = {"count": 5.0, "tokens": 20.0, "rate": 3.0, "distortion": 40.0, "terminated": 0.0, "gradient_norm": 0.5}
+    expected = {"count": 5.0, "tokens": 20.0, "rate": 3.0, "distortion": 40.0, "loss": 46.0}
+    expected |= {"terminated": 0.0, "gradient_norm": 0.5}
+    assert sums.pop("observed").tolist() == []
     assert sums == expected
 
 
@@ -34,7 +36,7 @@ def test_a_signal_is_heard_from_an_empty_part_too() -> None:
 
 
 def _step(count: int, tokens: int, rate: float, distortion: float, beta: float) -> dict[str, float]:
-    more = {"beta": beta, "gradient_norm": 2 * beta, "learning_rate": 0.1}
+    more = {"beta": beta, "gradient_norm": 2 * beta, "learning_rate": 0.1, "encoder_updates": 0, "encoder_tokens": 0}
     return {"count": count, "tokens": tokens, "rate": rate, "distortion": distortion, **more}
 
 
@@ -51,6 +53,17 @@ def test_a_window_averages_over_sentences_and_shows_the_last_weights() -> None:
     assert line == {"beta": 0.7, "gradient_norm": 1.4, "learning_rate": 0.1}
     window.add(_step(1, 4, 2.0, 3.0, 0.9), seconds=2.0)
     assert window.close()["rate_nats"] == pytest.approx(2.0), "it begins anew"
+
+
+def test_a_window_counts_what_the_encoder_did_alone() -> None:
+    """Its updates, and its tokens in the speed alone: nats are those of the step's own sentences."""
+    window = Window({})
+    for updates, tokens in ((3, 30), (2, 20)):
+        window.add(_step(2, 10, 1.0, 20.0, 0.5) | {"encoder_updates": updates, "encoder_tokens": tokens}, seconds=1.0)
+    line = window.close(aggressive=True)
+    assert line["encoder_updates"] == 5
+    assert line["tokens_per_second"] == 35.0
+    assert (line["rate_nats"], line["distortion_nats_per_token"]) == (0.5, 2.0)
 
 
 def test_a_window_goes_on_from_a_checkpoint() -> None:

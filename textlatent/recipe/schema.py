@@ -312,3 +312,17 @@ class Recipe(Section):
     def stage_steps(self, stage: Stage) -> int:
         """The optimiser steps of one stage."""
         return self.training.steps if stage.steps is None else stage.steps
+    aggressive: bool = False
+    """The encoder runs ahead of each step of the rest, until the information in z falls between two validations."""
+    encoder_updates: int = Field(100, ge=1)
+    """Updates of the encoder alone before a step of an aggressive stage, at most."""
+    encoder_window: int = Field(15, ge=1)
+    """Such updates over which the loss is averaged; the first window above the one before ends them."""
+    def conflicts(self) -> Iterator[Conflict]:
+        """An encoder runs ahead of something."""
+        if self.aggressive and (lacks := [part for part in ("encoder", "decoder") if part not in self.learn]):
+            yield "aggressive", f"needs encoder and decoder in the stage's learn, and {' and '.join(lacks)} is not."
+
+            yield from ((f"stages.{i}.{path}", sentence) for path, sentence in stage.conflicts())
+            if stage.aggressive and not self.model.latent_size:
+                yield f"stages.{i}.aggressive", "needs a latent; raise model.latent_size, or take it out."

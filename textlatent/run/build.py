@@ -62,6 +62,9 @@ def build_stages(recipe: Recipe) -> list[Stage]:
             objective=Objective(**recipe.stage_objective(stage).model_dump()),
             learn=tuple(stage.learn),
             reset=tuple(stage.reset),
+            aggressive=stage.aggressive,
+            encoder_updates=stage.encoder_updates,
+            encoder_window=stage.encoder_window,
         )
         for stage in recipe.stages
     ]

@@ -1,5 +1,7 @@
 """The training loop, top to bottom: stages, steps, one optimiser update each, checkpoints that resume to the bit.
 
+(In an aggressive stage a step has many updates: the encoder's alone, then one of the rest.)
+
 A step is a set of sentences, fixed by (seed, epoch, step) alone. Processes and accumulation parts share it out, so the
 gradient is the same sum over the same sentences in every launch shape:
 
@@ -9,13 +11,11 @@ DDP averages gradients over processes; the loss is multiplied by their number, w
 random outlives a step: dropout is seeded by (seed, stage, step, process, part), latent noise by the sentence.
 """
 
-import math
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +24,18 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from textlatent.corpus.batches import EncodedSplit, collate, mean_sentences_per_step, plan_epoch, share
-from textlatent.nats.montecarlo import mean_with_error
 from textlatent.objective.objective import Objective, Terms
+from textlatent.training import aggressive
+from textlatent.training.best import judge
 from textlatent.training.checkpoint import Checkpoints, recover_folder, write_folder
 from textlatent.training.evaluate import evaluate
+from textlatent.training.finite import must_be_finite
 from textlatent.training.journal import Journal
 from textlatent.training.optimizer import build_optimizer, learning_rate_at, reinitialise, seed_of, seed_torch
 from textlatent.training.options import PARTS, Stage, TrainingOptions
+from textlatent.training.position import Position
 from textlatent.training.signals import SIGTERM_EXIT, TrainingStopped, on_sigterm
 from textlatent.training.sums import Window, pack, unpack
-
-RATE_TOLERANCE = 0.1  # under a target rate, `best` considers validations whose rate is within this share of it
-
-
-@dataclass
-class Position:
-    """Where the training stands: everything a checkpoint holds beside weights and moments."""
-
-    stage: int = 0
-    step: int = 0  # optimiser steps done in all stages
-    stage_step: int = 0  # optimiser steps done in this stage
-    epoch: int = 0
-    epoch_step: int = 0  # steps of this epoch's plan that are done
-    tokens: int = 0
-    seconds: float = 0.0
-    best: float | None = None
-    best_step: int | None = None
-    without_better: int = 0
-    stopped_early: bool = False
-    objective: dict[str, Any] = field(default_factory=dict)
-    window: dict[str, float] = field(default_factory=dict)  # sums since the last log line
 
 
 class Trainer:
@@ -99,6 +81,7 @@ class Trainer:
         self.sampler = sampler
         self.pad_id = pad_id
         self.position = Position()
+        self.plan: list[Tensor] = []  # the epoch's steps
         self.checkpoints = Checkpoints(folder / "checkpoints", keep=options.keep_checkpoints)
         self.journal = Journal(folder / "metrics.jsonl", accelerator=accelerator, progress=progress)
         self.terminated = threading.Event()
@@ -137,7 +120,7 @@ class Trainer:
             position.step += 1
             position.stage_step += 1
             position.epoch_step += 1
-            position.tokens += int(sums["tokens"])
+            position.tokens += int(sums["tokens"] + sums["encoder_tokens"])
             seconds = time.perf_counter() - started
             position.seconds += seconds
             window.add(sums, seconds=seconds)
@@ -167,90 +150,108 @@ class Trainer:
         """The stage's steps still to come, epoch after epoch: each a set of sentences, a function of the position."""
         position = self.position
         while True:
-            plan = plan_epoch(
+            self.plan = plan_epoch(
                 self.train.lengths,
                 tokens_per_step=self.options.tokens_per_step,
                 seed=self.seed,
                 epoch=position.epoch,
             )
-            while position.epoch_step < len(plan):
+            while position.epoch_step < len(self.plan):
                 if position.stage_step >= stage.steps or position.stopped_early:
                     return
-                yield plan[position.epoch_step]
+                yield self.plan[position.epoch_step]
             position.epoch, position.epoch_step = position.epoch + 1, 0
 
     def _next_stage(self) -> None:
-        position = self.position
-        position.stage, position.stage_step, position.stopped_early = position.stage + 1, 0, False
-        position.best, position.best_step, position.without_better = None, None, 0
+        self.position.next_stage()
         self._forget_best()
 
     # -------------------------------------------------------------------------------------------------------- a step
 
     def _step(self, stage: Stage, sentences: Tensor) -> dict[str, Any]:
-        """One optimiser update on a step's sentences; the step's sums over all processes, nats."""
+        """A step on its sentences: one update of all that learns, or of the rest once the encoder has run ahead."""
+        if not stage.aggressive or self.position.aggressive_over:
+            return self._update(stage, sentences, learn=stage.learn) | {"encoder_updates": 0, "encoder_tokens": 0}
+        words = (self.seed, self.position.stage, self.position.stage_step)
+
+        def update(number: int) -> dict[str, Any]:
+            chosen = aggressive.sentences_of(number, own=sentences, plan=self.plan, words=words)
+            return self._update(stage, chosen, learn=("encoder",), number=number)
+
+        ahead = aggressive.run_ahead(update, at_most=stage.encoder_updates, window=stage.encoder_window)
+        rest = tuple(part for part in stage.learn if part != "encoder")
+        sums = self._update(stage, sentences, learn=rest)
+        return sums | {"encoder_updates": ahead.updates, "encoder_tokens": ahead.tokens}
+
+    def _update(self, stage: Stage, sentences: Tensor, *, learn: tuple[str, ...], number: int = 0) -> dict[str, Any]:
+        """One optimiser update of the parts in `learn`; the sentences' sums over all processes, nats.
+
+        A `number` of 1 or more is an encoder-only update's: noise and dropout of its own, unseen by the objective's
+        schedule, floor and target, which count steps.
+        """
         options, world, rank = self.options, self.accelerator.num_processes, self.accelerator.process_index
         beta = stage.objective.beta(self.position.stage_step)
+        place = (self.seed, self.position.stage, self.position.stage_step, *([number] if number else []))
         totals: list[Tensor] = []
         for part in range(options.accumulation):
-            seed_torch(seed_of(self.seed, self.position.stage, self.position.stage_step, rank, part))
+            seed_torch(seed_of(*place, rank, part))
             mine = share(sentences, parts=world * options.accumulation, part=rank + part * world)
             last = part + 1 == options.accumulation
             with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
-                terms, weight = self._forward(stage.objective, mine, sentences)
+                noise = seed_of(*place) if number else self.seed
+                terms, weight, observed = self._forward(stage.objective, mine, sentences, noise=noise)
                 self.accelerator.backward(terms.loss * (weight * world / self.mean_sentences))
-            totals.append(pack(terms, weight=weight, terminated=self.terminated.is_set()))
+            totals.append(pack(terms, weight=weight, terminated=self.terminated.is_set(), observed=observed))
         total = sum(totals[1:], totals[0])
         if world > 1:
             total = self.accelerator.reduce(total, reduction="sum")
 
+        for held in set(PARTS) - set(learn):
+            getattr(self.model, held).zero_grad(set_to_none=True)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if options.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, options.clip, norm)
-        sums = unpack(total, norm)
-        self._stop_at_nan(sums)
+        sums = unpack(total, norm, observed=len(observed))
+        must_be_finite(sums, step=self.position.step + 1, precision=options.precision, saved=self.checkpoints.steps)
+        self.model.observe(sums["observed"], count=sums["count"])
         rate = learning_rate_at(self.position.stage_step, steps=stage.steps, options=options)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        stage.objective.observe(rate=sums["rate"], kl=sums["kl"], count=sums["count"])
+        if not number:
+            stage.objective.observe(rate=sums["rate"], kl=sums["kl"], count=sums["count"])
         return sums | {"beta": beta, "learning_rate": rate}
 
-    def _forward(self, objective: Objective, mine: Tensor, sentences: Tensor) -> tuple[Terms, float]:
-        """A part's sums, and its weight: 0 where the part is empty and only keeps the processes in step."""
+    def _forward(
+        self, objective: Objective, mine: Tensor, sentences: Tensor, *, noise: int
+    ) -> tuple[Terms, float, Tensor]:
+        """A part's sums, its weight (0: it is empty and only keeps the processes in step), what the model observes."""
         weight = 1.0 if len(mine) else 0.0
         batch = collate(self.train, mine if len(mine) else sentences[:1], pad_id=self.pad_id)
         device = self.accelerator.device
         inputs = {name: batch[name].to(device, non_blocking=True) for name in ("tokens", "lengths", "index")}
         with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
             epoch = self.position.epoch + 1  # epoch 0 is evaluation's
-            scores = self.wrapped(**inputs, seed=self.seed, epoch=epoch, densities=False)
-        return objective(scores, self.position.stage_step), weight
-
-    def _stop_at_nan(self, sums: dict[str, Any]) -> None:
-        """Stop before an update that is not finite; the sums are the same on every process, so all of them stop."""
-        wrong = [name for name in ("rate", "distortion", "gradient_norm") if not math.isfinite(sums[name])]
-        if not wrong:
-            return
-        steps = self.checkpoints.steps()
-        rounded = " or training.precision: fp32" if self.options.precision == "bf16" else ""
-        raise FloatingPointError(
-            f"the {' and the '.join(wrong).replace('_', ' ')} stopped being a finite number at step "
-            f"{self.position.step + 1}; the weights were not updated with it. Newest checkpoint: "
-            f"{f'step-{steps[0]}' if steps else 'none yet'}. Begin again under another name, with a lower "
-            f"training.learning_rate or more training.warmup_steps{rounded}."
-        )
+            scores = self.wrapped(
+                **inputs,
+                seed=noise,
+                epoch=epoch,
+                samples=objective.importance_samples,
+                densities=objective.needs_densities,
+                keep_latents=self.model.observes,
+            )
+        return objective(scores, self.position.stage_step), weight, self.model.step_sums(scores)
 
     # -------------------------------------------------------------------------------------------------- after a step
 
     def _after_step(self, stage: Stage, window: Window) -> None:
         """Log, validate, look at samples, save: each when it is due, all at the end of a stage."""
         position, options = self.position, self.options
-        ended = position.stage_step == stage.steps
+        ended, better = position.stage_step == stage.steps, False
         if ended or position.step % options.validate_every == 0:
-            self._validate(stage)
+            better = self._validate(stage)
             ended = ended or position.stopped_early
         if ended or position.step % options.log_every == 0:
             self._log(stage, window)
@@ -259,8 +260,10 @@ class Trainer:
                 self.journal.write({"event": "sample", "step": position.step, **self.sampler(self.model)})
             self.model.train()
         position.objective = stage.objective.state_dict()
-        if ended or position.step % options.save_every == 0:
+        if ended or better or position.step % options.save_every == 0:
             self._save()
+        if better:  # after its checkpoint, so that what is called best is never of steps that a kill has undone
+            self._save_best()
 
     def _log(self, stage: Stage, window: Window) -> None:
         position = self.position
@@ -271,52 +274,31 @@ class Trainer:
                 "steps": sum(each.steps for each in self.stages),
                 "stage": stage.name,
                 "epoch": position.epoch + position.epoch_step * self.mean_sentences / len(self.train),
-                **window.close(),
+                **window.close(aggressive=stage.aggressive),
                 "seconds": position.seconds,
                 "tokens": position.tokens,
             }
         )
 
-    def _validate(self, stage: Stage) -> None:
-        """Rate and distortion of the validation sentences; is this the best so far, is it time to stop?"""
-        position, objective = self.position, stage.objective
+    def _validate(self, stage: Stage) -> bool:
+        """Rate and distortion of the validation sentences; whether this is the best so far."""
+        runs_ahead = stage.aggressive and not self.position.aggressive_over
         scores = evaluate(
             self.model,
             self.valid,
             accelerator=self.accelerator,
+            samples=stage.objective.importance_samples,
             seed=self.seed,
             tokens_per_batch=self.options.tokens_per_step,
             precision=self.options.precision,
-            keep_latents=False,
+            keep_latents=runs_ahead,
             pad_id=self.pad_id,
         )
-        rate, neg_elbo = mean_with_error(scores.rate()), mean_with_error(scores.neg_elbo())
-        loss = objective.final_loss(scores).mean().item()
-        eligible = objective.settled(position.stage_step)
-        if objective.target is not None:
-            eligible = abs(rate.value / objective.target.rate - 1.0) <= RATE_TOLERANCE
-        better = eligible and (position.best is None or loss < position.best)
-        if better:
-            position.best, position.best_step, position.without_better = loss, position.step, 0
-            self._save_best()
-        elif eligible:
-            position.without_better += 1
-        position.stopped_early = self.options.patience is not None and position.without_better >= self.options.patience
-        self.journal.write(
-            {
-                "event": "validate",
-                "step": position.step,
-                "stage": stage.name,
-                "rate_nats": rate.value,
-                "rate_nats_se": rate.se,
-                "distortion_nats": scores.distortion().mean().item(),
-                "neg_elbo_nats": neg_elbo.value,
-                "neg_elbo_nats_se": neg_elbo.se,
-                "loss": loss,
-                "best": better,
-                "stopped_early": position.stopped_early,
-            }
-        )
+        told = judge(self.position, stage.objective, scores, patience=self.options.patience)
+        if runs_ahead:
+            told |= aggressive.look(self.position, scores)
+        self.journal.write({"event": "validate", "step": self.position.step, "stage": stage.name, **told})
+        return told["best"]
 
     # ------------------------------------------------------------------------------------------- saving and resuming
 
@@ -358,6 +340,8 @@ class Trainer:
             return None
         self.position = Position(**self.checkpoints.load_state(steps[0]))
         self.checkpoints.load_model(steps[0], self.model)
+        if self.position.best_step == self.position.step:
+            self._save_best()  # a kill may have come before it was written
         self.journal.notes([*notes, f"resumed from checkpoint step-{steps[0]}."])
         ended = self.position.stopped_early or self.position.stage_step >= self.stages[self.position.stage].steps
         if ended and self.position.stage + 1 < len(self.stages):

@@ -60,10 +60,37 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the training: who learns, for how long, under which objective, and what starts anew before it."""
+    """A part of the training: who learns, for how long, under which objective, and what starts anew before it.
+
+    Attributes:
+        name: what the log calls it.
+        steps: its steps.
+        objective: its own.
+        learn: the parts that learn.
+        reset: the parts that start anew.
+        aggressive: the encoder runs ahead of the rest, until the information falls (training/aggressive.py).
+        encoder_updates: encoder-only updates before a step of the rest, at most; He et al. 2019 take 100.
+        encoder_window: encoder-only updates over which the loss is compared; they take 15 on text.
+
+    Raises:
+        ValueError: an aggressive stage in which encoder and decoder do not both learn, or a number below 1.
+    """
 
     name: str
     steps: int
     objective: Objective
     learn: tuple[str, ...] = PARTS
     reset: tuple[str, ...] = ()
+    aggressive: bool = False
+    encoder_updates: int = 100
+    encoder_window: int = 15
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if self.aggressive and not {"encoder", "decoder"} <= set(self.learn):
+            raise ValueError(f"an aggressive stage needs encoder and decoder in `learn`, got {', '.join(self.learn)}.")
+        if min(self.encoder_updates, self.encoder_window) < 1:
+            raise ValueError(
+                f"encoder_updates and encoder_window must be >= 1, got {self.encoder_updates} and "
+                f"{self.encoder_window}."
+            )

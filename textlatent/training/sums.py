@@ -8,21 +8,34 @@ from torch import Tensor
 
 from textlatent.objective.objective import Terms
 
-_NAMES = ("count", "terminated", "tokens", "rate", "distortion")
+_NAMES = ("count", "terminated", "tokens", "rate", "distortion", "loss")
 
 
-def pack(terms: Terms, *, weight: float, terminated: bool) -> Float[Tensor, " n"]:
-    """count, SIGTERM seen, tokens, rate, distortion (nats), then KL per dimension: float64 sums over a part."""
+def pack(
+    terms: Terms, *, weight: float, terminated: bool, observed: Float[Tensor, " m"] | None = None
+) -> Float[Tensor, " n"]:
+    """count, SIGTERM, tokens, rate, distortion, loss (nats), KL per dimension, what the model observes; float64."""
     known = torch.tensor([terms.count * weight, float(terminated)], dtype=torch.float64, device=terms.rate.device)
-    sums = [x.double() * weight for x in (terms.tokens, terms.rate, terms.distortion)]
-    return torch.cat([known, torch.stack(sums), terms.kl.double() * weight])
+    sums = [x.double() * weight for x in (terms.tokens, terms.rate, terms.distortion, terms.loss.detach())]
+    rest = [terms.kl.double() * weight] + ([] if observed is None else [observed.double() * weight])
+    return torch.cat([known, torch.stack(sums), *rest])
 
 
-def unpack(packed: Float[Tensor, " n"], norm: Float[Tensor, ""]) -> dict[str, Any]:
-    """The sums by name, in one transfer from the device: kl a tensor [D] on the CPU, the others plain numbers."""
+def unpack(packed: Float[Tensor, " n"], norm: Float[Tensor, ""], *, observed: int = 0) -> dict[str, Any]:
+    """The sums by name, in one transfer from the device: kl and what is observed on the CPU, the others plain numbers.
+
+    Args:
+        packed: by `pack`.
+        norm: of the gradient.
+        observed: how many of the numbers are the model's own.
+    """
     values = torch.cat([packed, norm.double().reshape(1)]).cpu()
     numbers = values.tolist()
-    return dict(zip(_NAMES, numbers, strict=False)) | {"gradient_norm": numbers[-1], "kl": values[len(_NAMES) : -1]}
+    kl, own = values[len(_NAMES) : -1].tensor_split([len(values) - len(_NAMES) - 1 - observed])
+    return dict(zip(_NAMES, numbers, strict=False)) | {"gradient_norm": numbers[-1], "kl": kl, "observed": own}
+
+
+_SUMMED = ("count", "tokens", "rate", "distortion", "encoder_updates", "encoder_tokens")
 
 
 class Window:
@@ -37,12 +50,16 @@ class Window:
 
     def add(self, sums: dict[str, Any], *, seconds: float) -> None:
         """Take in one step."""
-        step = {name: sums[name] for name in ("count", "tokens", "rate", "distortion")} | {"seconds": seconds}
+        step = {name: float(sums[name]) for name in _SUMMED} | {"seconds": seconds}
         self.sums.update({name: self.sums.get(name, 0.0) + value for name, value in step.items()})
         self.sums.update({name: sums[name] for name in ("beta", "gradient_norm", "learning_rate")})
 
-    def close(self) -> dict[str, float]:
-        """Means per sentence in nats, speed, and the last step's weights; then begin anew."""
+    def close(self, *, aggressive: bool = False) -> dict[str, float]:
+        """Means per sentence in nats, speed, and the last step's weights; then begin anew.
+
+        Args:
+            aggressive: also say how many encoder-only updates there were.
+        """
         sums = dict(self.sums)
         self.sums.clear()
         return {
@@ -51,5 +68,6 @@ class Window:
             "neg_elbo_nats": (sums["rate"] + sums["distortion"]) / sums["count"],
             "distortion_nats_per_token": sums["distortion"] / sums["tokens"],
             **{name: sums[name] for name in ("beta", "gradient_norm", "learning_rate")},
-            "tokens_per_second": sums["tokens"] / sums["seconds"],
+            **({"encoder_updates": sums["encoder_updates"]} if aggressive else {}),
+            "tokens_per_second": (sums["tokens"] + sums["encoder_tokens"]) / sums["seconds"],
         }
