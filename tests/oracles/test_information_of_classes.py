@@ -19,7 +19,7 @@ from textlatent.corpus.toy_english import english
 from textlatent.nats.bounds import information_bounds
 from textlatent.nats.classes import class_information
 
-SEEDS, COUNT = 100, 150
+SEEDS, COUNT = 100, 100
 ENCODERS = {
     "everything": ("sentence", 0.02),
     "belief": ("belief", 0.02),
