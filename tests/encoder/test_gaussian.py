@@ -1,5 +1,8 @@
 """The Gaussian encoder: pooling by hand, any transformers encoder, and a change of coordinates."""
 
+import math
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,10 +23,9 @@ def rows() -> tuple[Tensor, Tensor]:
     return padded["tokens"], torch.arange(6) < padded["lengths"][:, None]
 
 
-def encoder(kind: str = "bert", *, pooling: str = "mean", log_variance_bias: float = 0.0) -> GaussianEncoder:
+def encoder(kind: str = "bert", **settings: Any) -> GaussianEncoder:
     torch.manual_seed(0)
-    made = GaussianEncoder(backbone(kind), latent_size=3, pooling=pooling, log_variance_bias=log_variance_bias)
-    return made.double().eval()
+    return GaussianEncoder(backbone(kind), latent_size=3, **settings).double().eval()
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,58 @@ def test_rescale_is_standardise() -> None:
     torch.testing.assert_close(posterior.log_variance, expected.log_variance, rtol=0, atol=1e-12)
     zero = torch.zeros(3, dtype=torch.float64)
     assert (kl_per_dimension(posterior, DiagonalGaussian(zero, zero)) > 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_embeddings_in_the_place_of_tokens(kind: str) -> None:
+    """The tokens' own embeddings give the tokens' own posterior."""
+    enc, tokens = encoder(kind), torch.tensor([[3, 4, 5, 6], [9, 10, 3, 7]])
+    embeddings = enc.backbone.get_input_embeddings()(tokens)
+    assert embeddings.shape[-1] == enc.embedding_size
+    with torch.no_grad():
+        one, other = enc(tokens, torch.ones(2, 4, dtype=torch.bool)), enc.from_embeddings(embeddings)
+    torch.testing.assert_close(other.mean, one.mean, rtol=0, atol=1e-12)
+    torch.testing.assert_close(other.log_variance, one.log_variance, rtol=0, atol=1e-12)
+
+
+def test_a_fixed_variance_is_that_of_every_sentence() -> None:
+    """Half a head, the mean as with a whole one, and a rate that cannot vanish: (v - ln v - 1) / 2 per dimension."""
+    enc, whole = encoder(fixed_variance=0.25), encoder()
+    enc.backbone.load_state_dict(whole.backbone.state_dict())
+    with torch.no_grad():
+        enc.head.weight.copy_(whole.head.weight[:3])
+        enc.head.bias.copy_(whole.head.bias[:3])
+        posterior, other = enc(*rows()), whole(*rows())
+    torch.testing.assert_close(posterior.mean, other.mean, rtol=0, atol=1e-12)
+    torch.testing.assert_close(posterior.variance, torch.full((6, 3), 0.25, dtype=torch.float64), rtol=0, atol=1e-7)
+    zero = torch.zeros(3, dtype=torch.float64)
+    kl = kl_per_dimension(posterior, DiagonalGaussian(zero, zero))
+    assert (kl >= 0.5 * (0.25 - math.log(0.25) - 1.0) - 1e-7).all()
+
+
+def test_rescale_moves_a_fixed_variance_too() -> None:
+    enc = encoder(fixed_variance=0.25)
+    mean, log_variance = torch.randn(2, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    unit = DiagonalGaussian(mean, log_variance)
+    with torch.no_grad():
+        expected = standardise(enc(*rows()), unit)
+        enc.rescale(unit)
+        posterior = enc(*rows())
+    torch.testing.assert_close(posterior.mean, expected.mean, rtol=0, atol=1e-12)
+    torch.testing.assert_close(posterior.log_variance, expected.log_variance, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["fixed_variance", "batch_norm"])
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_what_must_be_above_zero(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be > 0, got {value}; leave it out"):
+        encoder(**{name: value})
+
+
+def test_normalised_means_are_not_rescaled() -> None:
+    zero = torch.zeros(3, dtype=torch.float64)
+    with pytest.raises(ValueError, match="only batch_norm: null can be rescaled"):
+        encoder(batch_norm=0.5).rescale(DiagonalGaussian(zero, zero))
 
 
 def test_an_unknown_pooling_is_refused() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from tests.tiny import EOS, PAD, SENTENCES, backbone, batch, vae
 from textlatent.models import SentenceVAE, SentenceVAEConfig
 from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension
-from textlatent.nats.noise import LATENT, normal
+from textlatent.nats.noise import LATENT, PRIOR_DRAW, normal
 from textlatent.scores import Scores
 
 ENCODERS = ["bert", "roberta", "distilbert", "t5", "gpt2"]
@@ -223,7 +223,9 @@ def test_every_number_is_finite_from_the_start(encoder: str, decoder: str, prior
 
 def test_what_cannot_be_built_is_refused() -> None:
     """A configuration's faults come in the class that transformers gives them."""
-    with pytest.raises(StrictDataclassClassValidationError, match="prior must be one of standard, learned, got 'flat'"):
+    with pytest.raises(
+        StrictDataclassClassValidationError, match="prior must be one of standard, learned, mixture, vamp, got 'flat'"
+    ):
         vae(prior="flat")
     with pytest.raises(ValueError, match="pooling must be one of mean, max, first, last, got 'sum'"):
         vae(pooling="sum")
@@ -244,3 +246,127 @@ def test_no_latent_is_a_language_model() -> None:
         logits = model.decoder.backbone(input_ids=before).logits
         nll = torch.nn.functional.cross_entropy(logits[0], sentence[0], reduction="sum")
         torch.testing.assert_close(scores.distortion()[row], nll)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_a_mixture_s_rate_is_sampled(prior: str) -> None:
+    """No closed form and no factorised parameters; the densities are there, asked for or not."""
+    model, rows = vae(prior=prior, components=4), batch(SENTENCES)
+    with torch.no_grad():
+        scores = model(**rows, samples=2, keep_latents=True, densities=False)
+        density = model.prior_distribution().log_prob(scores.z[0])
+    assert scores.kl is None
+    assert scores.prior_mean is None
+    assert scores.prior_log_variance is None
+    torch.testing.assert_close(scores.log_p_pri[0], density, rtol=0, atol=1e-12)
+    torch.testing.assert_close(scores.rate(), (scores.log_p_enc - scores.log_p_pri).mean(0), rtol=0, atol=0)
+
+
+def test_a_mixture_of_one_is_the_learned_gaussian_but_for_sampling() -> None:
+    """Every density to 1e-12; the rate is the mean of samples whose expectation is the closed form."""
+    one, learned = vae(prior="mixture", components=1), vae(prior="learned")
+    for model in (one, learned):
+        with torch.no_grad():
+            model.prior.mean.copy_(torch.tensor([0.3, -0.2, 0.1]))
+            model.prior.log_variance.copy_(torch.tensor([-0.5, 0.2, 0.0]))
+    learned.encoder.load_state_dict(one.encoder.state_dict())
+    learned.decoder.load_state_dict(one.decoder.state_dict())
+    rows = batch(SENTENCES)
+    with torch.no_grad():
+        ours, theirs = (model(**rows, samples=2000, keep_latents=True) for model in (one, learned))
+    for name in ("log_p_enc", "log_p_pri", "log_p_dec"):
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=0, atol=1e-12)
+    error = (ours.log_p_enc - ours.log_p_pri).std(0) / 2000**0.5
+    assert ((ours.rate() - theirs.rate()).abs() < 4 * error).all()
+
+
+def test_a_vamp_prior_is_made_of_this_encoder_s_posteriors() -> None:
+    """Pseudo-inputs that are the embeddings of sentences: the prior is the aggregate of those sentences' posteriors."""
+    model = vae(prior="vamp", components=2, pseudo_tokens=4)
+    sentences = [[3, 4, 5, EOS], [9, 10, 3, EOS]]
+    rows = batch(sentences)
+    with torch.no_grad():
+        model.prior.inputs.copy_(model.encoder.backbone.get_input_embeddings()(rows["tokens"]))
+        posterior = model.posterior(rows["tokens"], rows["lengths"])
+        z = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        by_hand = torch.logsumexp(posterior.log_prob(z[:, None]), 1) - math.log(2)
+        torch.testing.assert_close(model.prior_distribution().log_prob(z), by_hand, rtol=0, atol=1e-12)
+        torch.testing.assert_close(model.prior_distribution().mean, posterior.mean.mean(0), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_parameter_of_a_mixture_hears_the_loss(encoder: str, prior: str) -> None:
+    model = vae(prior=prior, components=3, encoder=encoder)
+    model.loss(**batch(SENTENCES)).backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.prior.parameters())
+
+
+@pytest.mark.parametrize("prior", ["standard", "learned", "mixture", "vamp"])
+def test_a_draw_of_the_prior_is_a_function_of_its_number(prior: str) -> None:
+    """However many are asked for, and whichever; 20,000 of them have the prior's mean and variance."""
+    model = vae(prior=prior, components=3 if prior in ("mixture", "vamp") else None)
+    with torch.no_grad():
+        for parameter in model.prior.parameters():
+            parameter.normal_(generator=torch.Generator().manual_seed(2))
+        distribution = model.prior_distribution()
+    z = model.sample_prior(20_000, seed=4)
+    assert torch.equal(model.sample_prior(torch.tensor([7, 3]), seed=4), z[[7, 3]])
+    assert not torch.equal(model.sample_prior(5, seed=5), z[:5])
+    error = distribution.std / 20_000**0.5
+    assert ((z.mean(0) - distribution.mean).abs() < 4 * error).all()
+    fourth = (z - z.mean(0)).pow(4).mean(0)
+    error = ((fourth - z.var(0).square()) / 20_000).sqrt()
+    assert ((z.var(0) - distribution.std.square()).abs() < 4 * error).all()
+
+
+def test_a_standard_prior_draws_as_ever() -> None:
+    """The inverse distribution function of the counter-based numbers, nothing between."""
+    expected = normal(torch.arange(4), seed=1, shape=(3,), stream=PRIOR_DRAW)[0].double()
+    assert torch.equal(vae().sample_prior(4, seed=1), expected)
+
+
+def test_a_mixture_cannot_be_standardised() -> None:
+    with pytest.raises(ValueError, match="no change of coordinates makes a vamp prior N\\(0, I\\)"):
+        vae(prior="vamp", components=2).standardise()
+
+
+@pytest.mark.parametrize("prior", ["learned", "mixture", "vamp"])
+def test_over_no_dimensions_every_prior_is_the_same(prior: str) -> None:
+    model = vae(prior=prior, latent_size=0)
+    assert not list(model.prior.parameters())
+    assert not model(**batch(SENTENCES)).rate().any()
+
+
+def test_normalised_means_are_refused_under_a_prior_that_learns() -> None:
+    with pytest.raises(StrictDataclassClassValidationError, match="a prior that learns would follow the means"):
+        vae(prior="learned", batch_norm=0.5)
+
+
+def test_normalised_means_are_told_of_a_step_s_sums() -> None:
+    """The step's own statistics then: a rate of D gamma^2 / 2 in the means alone, whatever the batch said before."""
+    model, rows = vae(batch_norm=0.5), batch(SENTENCES)
+    assert model.observes
+    with torch.no_grad():
+        model.observe(model.step_sums(model(**rows, keep_latents=True)), count=6)
+        scores = model(**rows, keep_latents=True)
+    spread = scores.posterior_mean.var(0, correction=0)
+    torch.testing.assert_close(spread, torch.full((3,), 0.25).double(), rtol=1e-3, atol=0)
+    assert scores.rate().mean() > 3 * 0.25 / 2 * 0.999
+    plain = vae()
+    assert not plain.observes
+    assert len(plain.step_sums(plain(**rows))) == 0
+    plain.observe(torch.zeros(0), count=6)
+
+
+def test_the_rate_of_normalised_means_is_not_the_encoder_s_to_lower() -> None:
+    """Its gradient reaches the shift and the variance's half of the head; the distortion's reaches the mean's half."""
+    model, rows = vae(batch_norm=0.5), batch(SENTENCES)
+    model(**rows).rate().sum().backward()
+    head = model.encoder.head.weight.grad
+    assert not head[:3].any()
+    assert head[3:].any()
+    assert model.encoder.norm.shift.grad.any()
+    model.zero_grad()
+    model(**rows).distortion().sum().backward()
+    assert model.encoder.head.weight.grad[:3].any()

@@ -118,9 +118,71 @@ def test_a_target_rate_finds_beta() -> None:
     assert torch.equal(objective.final_loss(SCORES), SCORES.neg_elbo())
 
 
+def test_a_minimum_rate_never_presses_more_than_the_elbo() -> None:
+    """Rate 4 where 5 is the least: ln beta falls by its gain; rate 9: it rises, and stays at 1."""
+    objective = Objective(minimum_rate=5.0, target_gain=0.1)
+    objective.observe(rate=8.0, kl=torch.tensor([4.0, 4.0]), count=2)
+    assert objective.beta(1) == pytest.approx(math.exp(-0.1 * 0.2), rel=1e-14)
+    for _ in range(40):
+        objective.observe(rate=18.0, kl=torch.tensor([9.0, 9.0]), count=2)
+    assert objective.beta(41) == 1.0
+    assert objective(SCORES, 41).loss == SCORES.neg_elbo().sum()
+    assert torch.equal(objective.final_loss(SCORES), SCORES.neg_elbo())
+
+
+@pytest.mark.parametrize(
+    ("settings", "met"),
+    [
+        ({}, [True, True, True, True]),
+        ({"target_rate": 10.0}, [False, True, True, False]),
+        ({"minimum_rate": 10.0}, [False, True, True, True]),
+        ({"capacity": 10.0}, [True, True, True, True]),
+    ],
+)
+def test_which_rates_are_those_asked_for(settings: dict, met: list[bool]) -> None:
+    objective = Objective(**settings)
+    assert [objective.meets(rate, tolerance=0.1) for rate in (8.9, 9.1, 10.9, 11.1)] == met
+
+
+def test_a_capacity_charges_the_distance() -> None:
+    """Below it more rate is worth its weight, above it is charged; the distortion keeps lam."""
+    objective = Objective(capacity=3.0, capacity_weight=2.0, capacity_steps=4, lam=0.5)
+    assert objective(SCORES, 4).loss == 30.0
+    objective.observe(rate=2.0, kl=torch.tensor([1.0, 1.0]), count=1)
+    assert objective(SCORES, 4).loss == 30.0 - 2.0 * 5.25
+    assert objective(SCORES, 1).loss == 30.0 + 2.0 * 5.25
+    assert [objective.settled(step) for step in range(6)] == [False] * 4 + [True] * 2
+    mean = 5.25 / 3
+    torch.testing.assert_close(objective.final_loss(SCORES).mean().item(), 2.0 * (3.0 - mean) + 10.0)
+
+
+SAMPLED = Scores(kl=KL, log_p_enc=DEC + 9.0, log_p_pri=DEC + 7.0, log_p_dec=DEC, tokens=torch.tensor([4, 5, 6]))
+
+
+def test_importance_samples_change_the_loss_and_no_logged_term() -> None:
+    """Rates of each draw are 2 and distortions -DEC: -ln mean exp(DEC - 2), summed; the rate logged is KL's."""
+    objective = Objective(importance_samples=2)
+    assert (objective.needs_densities, Objective().needs_densities) == (True, False)
+    terms = objective(SAMPLED, 0)
+    expected = -(torch.logsumexp(DEC - 2.0, 0) - math.log(2.0))
+    torch.testing.assert_close(terms.loss, expected.sum(), rtol=0, atol=1e-12)
+    assert (terms.rate, terms.distortion) == (5.25, 60.0)
+    torch.testing.assert_close(objective.final_loss(SAMPLED), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(Objective(importance_samples=2, target_rate=3.0).final_loss(SAMPLED), expected)
+
+
+def test_importance_samples_of_one_draw_are_the_sampled_elbo() -> None:
+    """Asked of one draw, at a scheduled beta: beta times the sampled rate plus lam times the sampled distortion."""
+    one = Scores(**{name: getattr(SAMPLED, name)[:1] for name in ("log_p_enc", "log_p_pri", "log_p_dec")})
+    objective = Objective(importance_samples=5, beta=2.0, lam=0.5, schedule="linear", schedule_steps=4)
+    assert objective(one, 1).loss == pytest.approx(0.5 * 6.0 + 0.5 * 60.0, abs=1e-12)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
+        {"minimum_rate": 3.0, "free_nats": 0.1},
+        {"capacity": 3.0, "capacity_steps": 9},
         {"target_rate": 3.0, "free_nats": 0.4, "free_nats_on": "batch_dimension"},
         {"target_rate": 3.0},
         {"beta": 0.5, "free_nats": 2.0, "free_nats_on": "batch"},
@@ -150,6 +212,9 @@ OBJECTIVES = [
     {"beta": 0.3, "lam": 2.0},
     {"beta": 1.0, "schedule": "linear", "schedule_steps": 10},
     {"target_rate": 0.7},
+    {"minimum_rate": 2.0},
+    {"capacity": 9.0},
+    {"importance_samples": 3, "beta": 0.7},
     *({"free_nats": 0.3, "free_nats_on": on} for on in FLOORS),
 ]
 
@@ -168,7 +233,9 @@ def test_no_cut_of_a_batch_changes_the_gradient_of_the_summed_loss(settings: dic
         for part in parts:
             chosen = {name: tensor[part] for name, tensor in rows.items()}
             width = int(chosen["lengths"].max())
-            terms.append(objective(model(**(chosen | {"tokens": chosen["tokens"][:, :width]})), 4))
+            chosen["tokens"] = chosen["tokens"][:, :width]
+            draws = objective.importance_samples
+            terms.append(objective(model(**chosen, samples=draws, densities=objective.needs_densities), 4))
             terms[-1].loss.backward()
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]), terms
 
@@ -210,6 +277,19 @@ def test_a_mean_per_batch_would_not_pass() -> None:
         ({"target_rate": 0.0}, "target_rate must be > 0 nats, got 0.0; for no rate at all raise beta"),
         ({"target_rate": -8.0}, "target_rate must be > 0 nats"),
         ({"target_rate": 8.0, "beta_start": 0.0}, "beta_start must be > 0, got 0"),
+        ({"target_rate": 8.0, "minimum_rate": 2.0}, "target_rate and minimum_rate would each decide beta"),
+        ({"minimum_rate": 8.0, "capacity": 2.0}, "minimum_rate and capacity would each decide beta"),
+        ({"minimum_rate": 8.0, "beta": 1.0}, "give either minimum_rate, or beta and its schedule"),
+        ({"minimum_rate": 8.0, "beta_start": 2.0}, "beta_start must be <= 1, got 2.0"),
+        ({"capacity": 8.0, "schedule": "linear", "schedule_steps": 5}, "give either capacity, or beta"),
+        ({"capacity": -1.0}, "capacity must be > 0 nats, got -1.0"),
+        ({"capacity": 8.0, "free_nats": 0.5}, "capacity goes with free_nats 0 and a weight > 0, got 0.5 and 1.0"),
+        ({"capacity": 8.0, "capacity_weight": 0.0}, "capacity goes with free_nats 0 and a weight > 0, got 0.0 and 0"),
+        ({"zero": 0.5}, "zero belongs to a cyclical schedule"),
+        ({"schedule": "cyclical", "schedule_steps": 9, "zero": 0.6}, "zero \\+ ramp <= 1, got 0.6 and ramp 0.5"),
+        ({"importance_samples": 0}, "importance_samples must be >= 1, got 0"),
+        ({"importance_samples": 2, "free_nats": 0.5}, "leaves no rate apart to be floored"),
+        ({"importance_samples": 2, "capacity": 0.5}, "leaves no rate apart to be floored"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings: dict, message: str) -> None:

@@ -48,3 +48,16 @@ def test_every_cycle_starts_anew_where_steps_do_not_divide(cycles: int) -> None:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_after_its_steps_every_schedule_is_at_beta(schedule: str) -> None:
     assert beta_at(100, beta=0.7, schedule=schedule, schedule_steps=100, beta_start=0.1) == 0.7
+
+
+def test_cyclical_with_a_zero_phase() -> None:
+    """Optimus: one cycle of 8 steps, half of it without a charge, a quarter rising, a quarter held."""
+    settings = {"beta": 1.0, "schedule": "cyclical", "schedule_steps": 8, "cycles": 1, "zero": 0.5, "ramp": 0.25}
+    assert table(range(9), **settings) == [0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0]
+    twice = table(range(16), **settings | {"cycles": 2, "schedule_steps": 16})
+    assert twice == [0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.0] * 2
+
+
+def test_the_zero_phase_is_at_zero_wherever_the_rise_starts() -> None:
+    settings = {"beta": 1.0, "beta_start": 0.5, "schedule": "cyclical", "schedule_steps": 4, "cycles": 1, "zero": 0.5}
+    assert table(range(5), **settings) == [0.0, 0.0, 0.5, 0.75, 1.0]

@@ -57,6 +57,23 @@ def test_a_simulated_model_is_steered_to_the_rate_from_both_sides(
     assert target.beta == pytest.approx((4.0 / wanted) ** (1 / sensitivity), rel=0.05)
 
 
+@pytest.mark.parametrize(("wanted", "reached", "beta"), [(8.0, 8.0, 0.5), (0.5, 4.0, 1.0)])
+def test_a_minimum_is_a_target_from_below_alone(wanted: float, reached: float, beta: float) -> None:
+    """A model whose rate is 4 / beta: 8 nats need beta 1/2; with 0.5 asked for, its own 4 are left alone, beta 1."""
+    target = TargetRate(wanted, minimum=True)
+    rate = 4.0
+    for _ in range(3000):
+        rate += (4.0 / target.beta - rate) / 30
+        target.observe(rate * 32, 32)
+        assert target.beta <= 1.0
+    assert rate == pytest.approx(reached, rel=0.01)
+    assert target.beta == pytest.approx(beta, rel=0.02)
+    assert target.meets(0.95 * wanted, tolerance=0.1)
+    assert target.meets(9 * wanted, tolerance=0.1)
+    assert not target.meets(0.85 * wanted, tolerance=0.1)
+    assert not TargetRate(wanted).meets(1.2 * wanted, tolerance=0.1)
+
+
 def test_a_state_survives_json_to_the_bit() -> None:
     target, other = TargetRate(7.3), TargetRate(7.3)
     for step in range(50):

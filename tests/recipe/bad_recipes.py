@@ -67,7 +67,7 @@ BAD = {
     "an unknown choice": (
         "model: {prior: learnd}",
         [],
-        "model.prior (r.yaml:3): must be one of standard, learned, got the text 'learnd'; did you mean learned?",
+        "model.prior (r.yaml:3): must be one of standard, learned, mixture, vamp, got the text 'learnd'; did you mean",
     ),
     "neither text nor whole number": (
         "data: {path: y, column: 1.5}",
@@ -173,6 +173,81 @@ BAD = {
         "data: {path: y, train: z}",
         [],
         "data.path (r.yaml:3): cannot stand beside data.train; keep the one you mean.",
+    ),
+    "two that decide beta": (
+        "objective: {target_rate: 5.0, minimum_rate: 3.0}",
+        [],
+        "objective.minimum_rate (r.yaml:3): and objective.target_rate would each decide beta; take one of the two out.",
+    ),
+    "a capacity and a beta": (
+        "objective: {capacity: 5.0, beta: 1.0}",
+        [],
+        "objective.capacity (r.yaml:3): finds beta itself, so objective.beta must be null",
+    ),
+    "a minimum rate with a schedule": (
+        "objective: {minimum_rate: 5.0, schedule: linear, schedule_steps: 5}",
+        [],
+        "objective.minimum_rate (r.yaml:3): finds beta itself, so objective.schedule must be constant, got 'linear'.",
+    ),
+    "a minimum rate begun above 1": (
+        "objective: {minimum_rate: 5.0, beta_start: 2.0}",
+        [],
+        "objective.beta_start (r.yaml:3): must be <= 1, got 2.0: under a minimum rate beta is never above 1.",
+    ),
+    "a rise to no capacity": (
+        "objective: {capacity_steps: 5}",
+        [],
+        "objective.capacity_steps (r.yaml:3): needs objective.capacity, the rate to rise to",
+    ),
+    "a capacity and a floor": (
+        "objective: {capacity: 5.0, free_nats: 0.1}",
+        [],
+        "objective.free_nats (r.yaml:3): and objective.capacity would each charge the rate; take one of the two out.",
+    ),
+    "a floor under the importance-weighted bound": (
+        "objective: {importance_samples: 5, free_nats: 0.1}",
+        [],
+        "objective.free_nats (r.yaml:3): needs a rate apart, which objective.importance_samples > 1 has not",
+    ),
+    "a zero phase of no cycle": (
+        "objective: {zero: 0.5, schedule: linear, schedule_steps: 5}",
+        [],
+        "objective.zero (r.yaml:3): needs objective.schedule: cyclical",
+    ),
+    "a cycle longer than itself": (
+        "objective: {zero: 0.6, schedule: cyclical, schedule_steps: 5}",
+        [],
+        "objective.zero (r.yaml:3): plus objective.ramp must be <= 1, a cycle, got 0.6 + 0.5.",
+    ),
+    "components of one Gaussian": (
+        "model: {prior: learned, components: 5}",
+        [],
+        "model.components (r.yaml:3): needs model.prior: mixture or vamp, got 'learned'",
+    ),
+    "normalised means and a prior that follows": (
+        "model: {prior: learned, encoder: {batch_norm: 0.5}}",
+        [],
+        "model.encoder.batch_norm (r.yaml:3): is sure of a rate under model.prior: standard alone, got 'learned'",
+    ),
+    "a start of a variance that is held": (
+        "model: {encoder: {fixed_variance: 0.5, log_variance_bias: -1.0}}",
+        [],
+        "model.encoder.log_variance_bias (r.yaml:3): starts a variance that learns, and model.encoder.fixed_variance",
+    ),
+    "a floor without a closed form": (
+        "model: {prior: mixture}\nstages: [{objective: {free_nats: 0.5}}]",
+        [],
+        "stages.0.objective.free_nats (r.yaml:4): needs a rate in closed form, which model.prior: mixture has not",
+    ),
+    "a pseudo-input too long to be read": (
+        "model: {prior: vamp, pseudo_tokens: 99}",
+        [],
+        "model.pseudo_tokens (r.yaml:3): must be <= data.max_tokens, the encoder's longest input, got 99 and 64.",
+    ),
+    "all words hidden and more": (
+        "model: {decoder: {word_dropout: 1.5}}",
+        [],
+        "model.decoder.word_dropout (r.yaml:3): must be",
     ),
     "--set of no value": ("", ["seed"], "--set seed: must look like section.key=value, as in training.steps=500."),
     "--set of a misspelt key": (

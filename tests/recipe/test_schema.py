@@ -15,12 +15,15 @@ from textlatent.decoder.sentence import INJECTIONS, SentenceDecoderConfig
 from textlatent.diagnostics.ledger import build_ledger
 from textlatent.diagnostics.likelihood import LADDER
 from textlatent.encoder.gaussian import POOLINGS, GaussianEncoder
-from textlatent.models.gaussian_vae import PRIORS, SentenceVAEConfig
+from textlatent.models.configuration import PRIORS, SentenceVAEConfig
 from textlatent.objective.floor import FLOORS
 from textlatent.objective.objective import Objective as TorchObjective
 from textlatent.objective.schedule import SCHEDULES
+from textlatent.prior import mixture
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import (
+    MIXTURE_COMPONENTS,
+    VAMP_COMPONENTS,
     Data,
     Decoder,
     Encoder,
@@ -108,16 +111,17 @@ def test_a_stage_is_what_the_loop_takes() -> None:
 
 def test_model_is_what_the_model_takes() -> None:
     model, encoder, decoder = _defaults(Model), _defaults(Encoder), _defaults(Decoder)
-    assert _only(model, "latent_size", "prior") == _only(vars(SentenceVAEConfig()), "latent_size", "prior")
-    assert _only(encoder, "pooling", "log_variance_bias") == _only(
-        _arguments(GaussianEncoder), "pooling", "log_variance_bias"
-    )
+    whole, ours = vars(SentenceVAEConfig()), ("latent_size", "prior", "components", "pseudo_tokens")
+    assert _only(model, *ours) == _only(whole, *ours)
+    theirs = ("pooling", "log_variance_bias", "fixed_variance", "batch_norm")
+    assert _only(encoder, *theirs) == _only(_arguments(GaussianEncoder), *theirs) == _only(whole, *theirs)
     config = vars(SentenceDecoderConfig())
     assert _only(decoder, "inject", "slots", "word_dropout") == _only(config, "inject", "slots", "word_dropout")
-    assert _only(encoder, "denoising") == _only(vars(SentenceVAEConfig()), "denoising")
+    assert _only(encoder, "denoising") == _only(whole, "denoising")
+    assert (MIXTURE_COMPONENTS, VAMP_COMPONENTS) == (mixture.MIXTURE_COMPONENTS, mixture.VAMP_COMPONENTS)
     assert {*model, *encoder, *decoder} == {
-        *("latent_size", "prior", "encoder", "decoder"),
-        *("backbone", "config", "pooling", "log_variance_bias", "denoising"),
+        *(*ours, "encoder", "decoder"),
+        *("backbone", "config", *theirs, "denoising"),
         *("inject", "slots", "word_dropout"),
     }
 
@@ -148,6 +152,11 @@ def test_evaluation_is_what_evaluating_takes() -> None:
         {"schedule": "linear", "schedule_steps": 10, "beta_start": 0.1},
         {"schedule": "cyclical", "schedule_steps": 10, "cycles": 2, "ramp": 1.0},
         {"target_rate": 8.0, "target_gain": 0.1, "beta_start": 0.5},
+        {"schedule": "cyclical", "schedule_steps": 10, "cycles": 1, "zero": 0.5, "ramp": 0.25},
+        {"minimum_rate": 5.0, "target_gain": 0.1, "beta_start": 0.5, "free_nats": 0.1},
+        {"capacity": 5.0, "capacity_weight": 2.0, "capacity_steps": 10},
+        {"importance_samples": 5, "schedule": "linear", "schedule_steps": 10},
+        {"importance_samples": 5, "target_rate": 8.0},
         *({"free_nats": 0.25, "free_nats_on": on} for on in ("dimension", "sentence", "batch_dimension", "batch")),
     ],
 )

@@ -160,6 +160,26 @@ def test_the_arithmetic_counts_the_parameters_of_the_model(
     assert cost.parameters == vae.num_parameters()
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"prior": "mixture", "encoder": {"batch_norm": None, "fixed_variance": 0.5}},
+        {"prior": "mixture", "components": 3},
+        {"prior": "vamp", "components": 3, "pseudo_tokens": 5},
+        {"prior": "vamp"},
+        {"encoder": {"batch_norm": 0.5}},
+        {"prior": "vamp", "latent_size": 0},
+    ],
+)
+def test_and_those_of_other_priors_and_posteriors(corpus: Path, model: dict[str, Any]) -> None:
+    recipe = load_recipe(_recipe(corpus, model={"latent_size": 3} | model))
+    tokenizer = build_tokenizer(recipe, build_corpus(recipe.data))
+    vae, cost = build_model(recipe, tokenizer), estimate(recipe, vocabulary=len(tokenizer), cores=1)
+    assert cost is not None
+    for part in ("encoder", "prior", "decoder"):
+        assert getattr(cost, part) == sum(p.numel() for p in getattr(vae, part).parameters()), part
+
+
 def test_a_backbone_of_unknown_sizes_has_no_cost(corpus: Path) -> None:
     values = _recipe(corpus)
     values["model"] = {"encoder": {"backbone": "distilbert"}}
@@ -176,6 +196,11 @@ def test_cost_grows_with_what_it_is_made_of(corpus: Path) -> None:
     base = cost()
     assert cost(steps=20).minutes == pytest.approx(2 * base.minutes)
     assert cost(tokens_per_step=128).flops == pytest.approx(2 * base.flops)
+    drawn = estimate(load_recipe(_recipe(corpus, objective={"importance_samples": 5})), vocabulary=100, cores=1)
+    once = estimate(load_recipe(_recipe(corpus)), vocabulary=100, cores=1)
+    assert drawn is not None
+    assert once is not None
+    assert 2 * once.flops < drawn.flops < 5 * once.flops
     assert cost(accumulation=2).memory < base.memory < cost(tokens_per_step=4096).memory
 
 

@@ -1,6 +1,7 @@
 """A transformer pooled to the mean and log-variance of a diagonal Gaussian."""
 
-from typing import cast
+import math
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedConfig
 
 from textlatent.encoder.encoder import Encoder
+from textlatent.encoder.normalised import NormalisedMean
 from textlatent.nats.gaussian import DiagonalGaussian
 
 POOLINGS = ("mean", "max", "first", "last")
@@ -35,7 +37,18 @@ class GaussianEncoder(Encoder):
         pooling: "mean" over tokens, "max", "first" or "last" token.
         log_variance_bias: the log-variance the posterior starts from, in every dimension: 0 is the standard prior's
             own; less starts with more rate.
+        fixed_variance: sigma^2 of every sentence and dimension; learned if not given.
+        batch_norm: gamma of normalised means (normalised.NormalisedMean); the means as they are if not given.
+
+    Raises:
+        ValueError: an unknown pooling, or a variance or gamma that is not above 0.
+
+    Source: of fixed_variance: Li et al. 2019, arXiv:1909.00868, whose code has it as an option.
     """
+
+    norm: NormalisedMean | None
+    backbone: Any
+    log_variance: Tensor
 
     def __init__(
         self,
@@ -44,8 +57,12 @@ class GaussianEncoder(Encoder):
         latent_size: int,
         pooling: str = "mean",
         log_variance_bias: float = 0.0,
+        fixed_variance: float | None = None,
+        batch_norm: float | None = None,
     ) -> None:
         super().__init__()
+        if fixed_variance is not None and not fixed_variance > 0.0:
+            raise ValueError(f"fixed_variance must be > 0, got {fixed_variance}; leave it out to learn the variance.")
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}.")
         model = AutoModel.from_config(backbone)
@@ -57,24 +74,53 @@ class GaussianEncoder(Encoder):
         self.pooling = pooling
         self.latent_size = latent_size
         self.log_variance_bias = log_variance_bias
-        self.head = nn.Linear(backbone.hidden_size, 2 * latent_size)
+        self.fixed_variance = fixed_variance
+        if fixed_variance is not None:
+            self.register_buffer("log_variance", torch.full((latent_size,), math.log(fixed_variance)))
+        self.head = nn.Linear(backbone.hidden_size, latent_size if fixed_variance is not None else 2 * latent_size)
+        self.norm = None if batch_norm is None else NormalisedMean(latent_size, gamma=batch_norm)
 
     def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> DiagonalGaussian:
         """N(mu(y), sigma(y)^2) of each sentence, mean and log-variance [B, D] in the parameters' precision."""
         tokens = torch.where(mask, tokens, tokens[:, :1])  # attention gives padding weight 0, but 0 * NaN is NaN
-        hidden = self.backbone(input_ids=tokens, attention_mask=mask.long()).last_hidden_state  # [B, T, H]
+        return self._posterior(self.backbone(input_ids=tokens, attention_mask=mask.long()).last_hidden_state, mask)
+
+    def from_embeddings(self, embeddings: Float[Tensor, "K T E"]) -> DiagonalGaussian:
+        """N(mu, sigma^2) of inputs that stand where the tokens' embeddings would, no padding among them, [K, D]."""
+        mask = torch.ones(embeddings.shape[:2], dtype=torch.bool, device=embeddings.device)
+        hidden = self.backbone(inputs_embeds=embeddings, attention_mask=mask.long()).last_hidden_state
+        return self._posterior(hidden, mask)
+
+    @property
+    def embedding_size(self) -> int:
+        """E, the width of a token's embedding."""
+        return self.backbone.get_input_embeddings().embedding_dim
+
+    def _posterior(self, hidden: Float[Tensor, "B T H"], mask: Bool[Tensor, "B T"]) -> DiagonalGaussian:
         with torch.autocast(hidden.device.type, enabled=False):
             pooled = pool(hidden.to(self.head.weight.dtype), mask, self.pooling)
-            mean, log_variance = cast(Tensor, self.head(pooled)).chunk(2, -1)
-        return DiagonalGaussian(mean, log_variance + self.log_variance_bias)
+            mean, *log_variance = cast(Tensor, self.head(pooled)).split(self.latent_size, -1)
+            if self.norm is not None:  # a bias would be taken off again, some steps late: it would only drift
+                mean = self.norm(mean - self.head.bias[: self.latent_size])
+        if not log_variance:
+            return DiagonalGaussian(mean, self.log_variance.expand_as(mean))
+        return DiagonalGaussian(mean, log_variance[0] + self.log_variance_bias)
+
+    def charged(self, posterior: DiagonalGaussian) -> DiagonalGaussian:
+        """The same posterior, as the rate's gradient may reach it: a normalised mean's shift alone, else everything."""
+        if self.norm is None:
+            return posterior
+        return DiagonalGaussian(self.norm.held(posterior.mean), posterior.log_variance)
 
     @torch.no_grad()
     def rescale(self, unit: DiagonalGaussian) -> None:
         """Express z in the coordinates in which `unit` is N(0, I): (mean - m) / s and log-variance - ln s^2 (T5)."""
-        weight, bias = self.head.weight.chunk(2, 0)[0], self.head.bias.chunk(2, 0)
-        weight.div_(unit.std[:, None])
-        bias[0].sub_(unit.mean).div_(unit.std)
-        bias[1].sub_(unit.log_variance)
+        if self.norm is not None:
+            raise ValueError("normalised means have coordinates of their own; only batch_norm: null can be rescaled.")
+        bias, *log_variance = self.head.bias.split(self.latent_size)
+        self.head.weight[: self.latent_size].div_(unit.std[:, None])
+        bias.sub_(unit.mean).div_(unit.std)
+        (log_variance[0] if log_variance else self.log_variance).sub_(unit.log_variance)
 
 
 class EmptyEncoder(Encoder):
@@ -84,6 +130,10 @@ class EmptyEncoder(Encoder):
         """A Gaussian over nothing, mean and log-variance [B, 0]."""
         nothing = torch.zeros(tokens.shape[0], 0, device=tokens.device)
         return DiagonalGaussian(nothing, nothing)
+
+    def charged(self, posterior: DiagonalGaussian) -> DiagonalGaussian:
+        """The same."""
+        return posterior
 
     def rescale(self, unit: DiagonalGaussian) -> None:
         """Nothing to express otherwise."""

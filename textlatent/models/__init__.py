@@ -5,7 +5,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokeni
 from textlatent.corpus.tokenizer import SentenceTokenizer
 from textlatent.decoder.sentence import SentenceDecoder, SentenceDecoderConfig
 from textlatent.models.autoencoder import Autoencoder
-from textlatent.models.gaussian_vae import SentenceVAE, SentenceVAEConfig
+from textlatent.models.configuration import SentenceVAEConfig
+from textlatent.models.gaussian_vae import SentenceVAE
 
 AutoConfig.register(SentenceVAEConfig.model_type, SentenceVAEConfig)
 AutoConfig.register(SentenceDecoderConfig.model_type, SentenceDecoderConfig)

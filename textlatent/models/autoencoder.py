@@ -13,6 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from textlatent.corpus.tokenizer import decode_sentences, encode_sentences, load_tokenizer
 from textlatent.nats.gaussian import DiagonalGaussian
+from textlatent.nats.mixture import GaussianMixture
+from textlatent.nats.noise import PRIOR_COMPONENT, PRIOR_DRAW, normal, uniform
 from textlatent.scores import Scores
 
 Batch = dict[str, Tensor]
@@ -69,10 +71,27 @@ class Autoencoder(PreTrainedModel):
         """P_enc(z|y) of each sentence of a batch."""
 
     @abstractmethod
+    def prior_distribution(self) -> DiagonalGaussian | GaussianMixture:
+        """P_pri(z): a Gaussian [D], or a mixture of them; its `mean` is E_pri z."""
+
+    @abstractmethod
     def log_prob_token(
         self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"], z: Float[Tensor, "B D"]
     ) -> Float[Tensor, "B T"]:
         """Ln P_dec(y_t | y_<t, z), nats, 0 on padding, for a z that may come from anywhere."""
+
+    @property
+    @abstractmethod
+    def observes(self) -> bool:
+        """Whether a step of training must tell the model its sums (`step_sums`, `observe`), latents kept."""
+
+    @abstractmethod
+    def step_sums(self, scores: Scores) -> Float[Tensor, " m"]:
+        """What the model wants of a batch, summed over its sentences, float64; empty if it wants nothing."""
+
+    @abstractmethod
+    def observe(self, sums: Float[Tensor, " m"], *, count: float) -> None:
+        """Take in one training step's `step_sums` over all its sentences on all processes."""
 
     def loss(self, **batch: Any) -> Float[Tensor, ""]:
         """The mean -ELBO of a batch, nats per sentence: for people with their own loop."""
@@ -81,6 +100,21 @@ class Autoencoder(PreTrainedModel):
     def generate(self, latents: Float[Tensor, "B D"], **kwargs: Any) -> Any:
         """Token ids written from z by transformers' `generate` (sampling, beams, caches: its keyword arguments)."""
         return self.decoder.generate(latents=latents.to(self.device, self.dtype), **kwargs)
+
+    @torch.no_grad()
+    def sample_prior(self, draws: int | Int[Tensor, " n"], *, seed: int) -> Float[Tensor, "n D"]:
+        """z ~ P_pri, on the model's device.
+
+        Args:
+            draws: how many, from number 0 on; or their numbers.
+            seed: with its number it decides a draw, whatever the others.
+        """
+        with self._evaluating():
+            prior = self.prior_distribution()
+        index = torch.arange(draws) if isinstance(draws, int) else draws.cpu()
+        noise = normal(index, seed=seed, shape=(self.config.latent_size,), stream=PRIOR_DRAW)[0]
+        part = prior.part(uniform(index, seed=seed, shape=(), stream=PRIOR_COMPONENT)[0].to(prior.mean.device))
+        return part.sample(noise.to(prior.mean))
 
     @torch.no_grad()
     def encode(self, sentences: Sequence[str], *, batch_size: int = 64) -> DiagonalGaussian:

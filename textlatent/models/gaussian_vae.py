@@ -1,84 +1,27 @@
 """The sentence VAE: Gaussian encoder x Gaussian prior x sentence decoder x pathwise gradient."""
 
+import math
 from copy import deepcopy
-from typing import Any, ClassVar
 
 import torch
-from huggingface_hub.dataclasses import strict
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import PreTrainedConfig
 from transformers import initialization as init
 
 from textlatent.decoder.sentence import SentenceDecoder, SentenceDecoderConfig
 from textlatent.encoder.gaussian import EmptyEncoder, GaussianEncoder
+from textlatent.encoder.normalised import NormalisedMean
 from textlatent.gradient.pathwise import reparameterise
 from textlatent.models.autoencoder import Autoencoder
+from textlatent.models.configuration import SentenceVAEConfig
 from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension
+from textlatent.nats.mixture import GaussianMixture
 from textlatent.nats.noise import DENOISING, LATENT, WORD_DROPOUT, chosen, normal
 from textlatent.prior.gaussian import LearnedGaussian, StandardNormal
+from textlatent.prior.mixture import APART, MIXTURE_COMPONENTS, VAMP_COMPONENTS, MixturePrior, VampPrior
+from textlatent.prior.prior import Prior
 from textlatent.scores import Scores
-
-PRIORS = {"standard": StandardNormal, "learned": LearnedGaussian}
-
-
-@strict
-class SentenceVAEConfig(PreTrainedConfig):
-    """The parts of a sentence VAE.
-
-    Attributes:
-        encoder: configuration of any transformers encoder.
-        decoder: a SentenceDecoderConfig: any causal transformer, and how z enters it (a transformer alone: "both").
-        latent_size: D; 0 makes it a language model: no encoder, no z, rate 0.
-        prior: "standard" or "learned" (THEORY T5).
-        pooling: "mean", "max", "first" or "last": tokens' vectors to one.
-        log_variance_bias: the log-variance the posterior starts from.
-        denoising: share of the words that are hidden from the encoder while training.
-    """
-
-    model_type = "textlatent_gaussian_vae"
-    sub_configs: ClassVar[dict[str, Any]] = {"encoder": AutoConfig, "decoder": SentenceDecoderConfig}
-
-    encoder: dict | PreTrainedConfig | None = None
-    decoder: dict | PreTrainedConfig | None = None
-    latent_size: int = 32
-    prior: str = "standard"
-    pooling: str = "mean"
-    log_variance_bias: float | int = 0.0
-    denoising: float | int = 0.0
-    initializer_range: float = 0.02
-    tie_word_embeddings: bool = False
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        """Make dicts configurations."""
-        if not isinstance(self.encoder, PreTrainedConfig):
-            values = dict(self.encoder or {})
-            self.encoder = AutoConfig.for_model(values.pop("model_type", "bert"), **values)
-        if not isinstance(self.decoder, SentenceDecoderConfig):
-            values = {"backbone": self.decoder} if isinstance(self.decoder, PreTrainedConfig) else self.decoder or {}
-            values = {"latent_size": self.latent_size, **values}
-            values.pop("model_type", None)
-            self.decoder = SentenceDecoderConfig(**values)
-        super().__post_init__(**kwargs)
-
-    def validate_parts(self) -> None:
-        """Refuse an unknown prior, and a decoder built for another latent."""
-        if self.prior not in PRIORS:
-            raise ValueError(f"prior must be one of {', '.join(PRIORS)}, got {self.prior!r}.")
-        assert isinstance(self.decoder, SentenceDecoderConfig)
-        if self.decoder.latent_size != self.latent_size:
-            raise ValueError(f"the decoder expects {self.decoder.latent_size} dimensions of z, got {self.latent_size}.")
-
-    def validate_denoising(self) -> None:
-        """Refuse a share that is none, and hidden words without a token that stands for them."""
-        assert isinstance(self.decoder, SentenceDecoderConfig)
-        if not 0.0 <= self.denoising <= 1.0:
-            raise ValueError(f"denoising must be between 0 and 1, got {self.denoising}.")
-        if self.denoising and self.decoder.unk_token_id is None:
-            raise ValueError(
-                "denoising writes the unknown token over words, and there is none: set the decoder's unk_token_id, "
-                "take a tokenizer that has one, or set denoising to 0."
-            )
 
 
 class SentenceVAE(Autoencoder):
@@ -97,22 +40,50 @@ class SentenceVAE(Autoencoder):
                 latent_size=config.latent_size,
                 pooling=config.pooling,
                 log_variance_bias=config.log_variance_bias,
+                fixed_variance=config.fixed_variance,
+                batch_norm=config.batch_norm,
             )
         else:
             self.encoder = EmptyEncoder()
-        self.prior = PRIORS[config.prior](config.latent_size)
+        self.prior = self._new_prior(config)
         self.decoder = SentenceDecoder(config.decoder)
         self.post_init()
 
+    def _new_prior(self, config: SentenceVAEConfig) -> Prior:
+        if config.prior == "standard" or not isinstance(self.encoder, GaussianEncoder):
+            return StandardNormal(config.latent_size)  # over no dimensions there is nothing to learn
+        if config.prior == "learned":
+            return LearnedGaussian(config.latent_size)
+        if config.prior == "mixture":
+            return MixturePrior(config.latent_size, components=config.components or MIXTURE_COMPONENTS)
+        width, components = self.encoder.embedding_size, config.components or VAMP_COMPONENTS
+        return VampPrior(width, components=components, tokens=config.pseudo_tokens)
+
     def _init_weights(self, module: nn.Module) -> None:
-        """A learned prior starts as N(0, I); all else as transformers has it."""
+        """A learned prior starts as N(0, I), or near it; all else as transformers has it."""
         if isinstance(module, LearnedGaussian):
             init.zeros_(module.mean)
             init.zeros_(module.log_variance)
         elif isinstance(module, StandardNormal):
             init.zeros_(module.zero)
+        elif isinstance(module, MixturePrior):
+            init.zeros_(module.logits)
+            init.normal_(module.mean, std=APART)
+            init.zeros_(module.log_variance)
+        elif isinstance(module, VampPrior):
+            init.normal_(module.inputs, std=module.SCALE)
+        elif isinstance(module, NormalisedMean):
+            for tensor in (module.mean, module.count, module.freedom, module.shift):
+                init.zeros_(tensor)
+            init.ones_(module.variance)
+        elif isinstance(module, GaussianEncoder) and module.fixed_variance is not None:
+            init.constant_(module.log_variance, math.log(module.fixed_variance))
         else:
             super()._init_weights(module)
+
+    def prior_distribution(self) -> DiagonalGaussian | GaussianMixture:
+        """P_pri(z): a Gaussian [D], or a mixture of them; its `mean` is E_pri z."""
+        return self.prior(self.encoder.from_embeddings if isinstance(self.encoder, GaussianEncoder) else None)
 
     def posterior(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """P_enc(z|y) of each sentence of a batch."""
@@ -124,6 +95,22 @@ class SentenceVAE(Autoencoder):
         """Ln P_dec(y_t | y_<t, z), nats, 0 on padding, for a z that may come from anywhere."""
         mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
         return self.decoder.log_prob_token(tokens, z, mask)
+
+    @property
+    def observes(self) -> bool:
+        """Whether its means are normalised by statistics of past steps."""
+        return isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None
+
+    def step_sums(self, scores: Scores) -> Float[Tensor, " m"]:
+        """The posterior means' sums and sums of squares, as their normalisation wants them."""
+        if isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None:
+            return self.encoder.norm.sums(scores.need("posterior_mean"))
+        return scores.need("log_p_dec").new_zeros(0)
+
+    def observe(self, sums: Float[Tensor, " m"], *, count: float) -> None:
+        """Move the normalisation's statistics on by a step."""
+        if isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None:
+            self.encoder.norm.observe(sums, count=count)
 
     def forward(
         self,
@@ -145,7 +132,8 @@ class SentenceVAE(Autoencoder):
         """What the VAE says of a batch, nats per sentence; arguments as in `Autoencoder.forward`."""
         mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]  # [B, T]
         enc: DiagonalGaussian = self.encoder(self._corrupted(tokens, lengths, index, seed=seed, epoch=epoch), mask)
-        pri: DiagonalGaussian = self.prior()
+        pri = self.prior_distribution()
+        gaussian = pri if isinstance(pri, DiagonalGaussian) else None
         size = self.config.latent_size
         noise = normal(
             index, seed=seed, epoch=epoch, shape=(size,), stream=LATENT, samples=samples, first_sample=first_sample
@@ -159,17 +147,20 @@ class SentenceVAE(Autoencoder):
         dropped = None if dropped is None else dropped.repeat(samples, 1)  # all draws of z explain one reading
         dec = self.decoder.log_prob_token(every[0], z.flatten(0, 1), every[1], hidden=dropped)
         dec = dec.view(samples, *tokens.shape)  # [S, B, T]
-        exact_enc, exact_pri = enc.double(), pri.double()
+        charged = self.encoder.charged(enc)
+        charged_z = (z if charged is enc else reparameterise(charged, noise)).double()
+        exact_enc, exact_pri = charged.double(), pri.double()
+        densities = densities or gaussian is None  # else there would be no rate
         return Scores(
-            log_p_enc=exact_enc.log_prob(z.double()) if densities else None,
-            log_p_pri=exact_pri.log_prob(z.double()) if densities else None,
+            log_p_enc=exact_enc.log_prob(charged_z) if densities else None,
+            log_p_pri=exact_pri.log_prob(charged_z) if densities else None,
             log_p_dec=dec.sum(-1, dtype=torch.float64),
-            kl=kl_per_dimension(exact_enc, exact_pri),
+            kl=None if gaussian is None else kl_per_dimension(exact_enc, gaussian.double()),
             z=z[:1] if keep_latents else None,
             posterior_mean=enc.mean if keep_latents else None,
             posterior_log_variance=enc.log_variance if keep_latents else None,
-            prior_mean=pri.mean if keep_latents else None,
-            prior_log_variance=pri.log_variance if keep_latents else None,
+            prior_mean=gaussian.mean if keep_latents and gaussian else None,
+            prior_log_variance=gaussian.log_variance if keep_latents and gaussian else None,
             log_p_dec_token=dec[0] if keep_tokens else None,
             tokens=lengths,
             words=words,
@@ -206,11 +197,16 @@ class SentenceVAE(Autoencoder):
         rate, distortion, importance weights and every logit are unchanged.
 
         Raises:
-            ValueError: the prior is standard already.
+            ValueError: the prior is standard already, or no Gaussian.
         """
-        if self.config.prior != "learned":
+        if self.config.prior == "standard":
             raise ValueError("the prior is N(0, I) already; only prior: learned can be standardised.")
-        prior: DiagonalGaussian = self.prior()
+        prior = self.prior_distribution()
+        if not isinstance(prior, DiagonalGaussian):
+            raise ValueError(
+                f"no change of coordinates makes a {self.config.prior} prior N(0, I); only prior: learned can be "
+                "standardised."
+            )
         other = deepcopy(self)
         other.config.prior = "standard"
         other.prior = StandardNormal(self.config.latent_size).to(self.device, self.dtype)

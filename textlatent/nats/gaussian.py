@@ -45,6 +45,15 @@ class DiagonalGaussian:
         """The point mean + sigma * noise for noise ~ N(0, I) (THEORY T4)."""
         return self.mean + self.std * noise
 
+    def part(self, at: Float[Tensor, " n"]) -> "DiagonalGaussian":
+        """The Gaussian itself, wherever u ~ U(0, 1) falls: it is a mixture of one."""
+        return self
+
+    @property
+    def moments(self) -> "DiagonalGaussian":
+        """The Gaussian of the same mean and variances: itself."""
+        return self
+
     def entropy(self) -> Float[Tensor, "..."]:
         """Differential entropy, nats: sum_d 1/2 ln(2 pi e sigma_d^2), [...]."""
         return 0.5 * (self.log_variance + LOG_TWO_PI + 1.0).sum(-1)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from textlatent.nats.gaussian import DiagonalGaussian
-from textlatent.prior.prior import Prior
+from textlatent.prior.prior import Encode, Prior
 
 
 class StandardNormal(Prior):
@@ -16,7 +16,7 @@ class StandardNormal(Prior):
         super().__init__()
         self.register_buffer("zero", torch.zeros(latent_size))
 
-    def forward(self) -> DiagonalGaussian:
+    def forward(self, encode: Encode | None = None) -> DiagonalGaussian:
         """N(0, I), [D]."""
         return DiagonalGaussian(self.zero, self.zero)
 
@@ -29,6 +29,6 @@ class LearnedGaussian(Prior):
         self.mean = nn.Parameter(torch.zeros(latent_size))
         self.log_variance = nn.Parameter(torch.zeros(latent_size))
 
-    def forward(self) -> DiagonalGaussian:
+    def forward(self, encode: Encode | None = None) -> DiagonalGaussian:
         """N(mean, diag exp(log_variance)), [D]."""
         return DiagonalGaussian(self.mean, self.log_variance)

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 SMALL = {"hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
 """What a backbone from scratch is made with where its config is null: it trains on two CPU cores."""
 
+MIXTURE_COMPONENTS, VAMP_COMPONENTS = 10, 100
+"""Of a mixture and of a Vamp prior whose components are null."""
+
 Conflict = tuple[str, str]
 """A dotted path inside the section, and the sentence that says what must hold there."""
 
@@ -103,6 +106,10 @@ class Encoder(Section):
     """How the tokens' vectors become one."""
     log_variance_bias: float = 0.0
     """The log-variance the posterior starts from; less starts with more rate."""
+    fixed_variance: float | None = Field(None, gt=0)
+    """The posterior's variance in every dimension; null learns one for each sentence."""
+    batch_norm: float | None = Field(None, gt=0)
+    """Spread over sentences that the posterior means are normalised to; 0.5 in Zhu et al. 2020, null for none."""
     denoising: float = Field(0.0, ge=0, le=1)
     """Share of the words hidden from the encoder while training; 0.3 in Shen et al. 2020."""
 
@@ -127,12 +134,32 @@ class Model(Section):
 
     latent_size: int = Field(32, ge=0)
     """Dimensions of z; 0 trains the decoder alone, as a language model."""
-    prior: Literal["standard", "learned"] = "standard"
-    """P_pri(z): N(0, I), or a diagonal Gaussian that learns its mean and scale."""
+    prior: Literal["standard", "learned", "mixture", "vamp"] = "standard"
+    """P_pri(z): N(0, I), a diagonal Gaussian that learns, a mixture of them, or one of posteriors of learned inputs."""
+    components: int | None = Field(None, ge=1)
+    """Gaussians of a mixture prior (null is 10), or pseudo-inputs of a Vamp prior (null is 100)."""
+    pseudo_tokens: int = Field(8, ge=1)
+    """Vectors of each pseudo-input of a Vamp prior, in the place of a sentence's tokens."""
     encoder: Encoder = Encoder()
     """P_enc(z|y)."""
     decoder: Decoder = Decoder()
     """P_dec(y|z)."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Who decides mean and variance, and what only a mixture has."""
+        if self.components is not None and self.prior not in ("mixture", "vamp"):
+            yield "components", f"needs model.prior: mixture or vamp, got {self.prior!r}; set it, or take this key out."
+        if self.encoder.batch_norm is not None and self.prior != "standard":
+            yield (
+                "encoder.batch_norm",
+                f"is sure of a rate under model.prior: standard alone, got {self.prior!r}: a prior that learns would "
+                "follow the means; take one of the two out.",
+            )
+        if self.encoder.fixed_variance is not None and self.encoder.log_variance_bias:
+            yield (
+                "encoder.log_variance_bias",
+                "starts a variance that learns, and model.encoder.fixed_variance holds it; take one of the two out.",
+            )
 
 
 class Objective(Section):
@@ -152,24 +179,66 @@ class Objective(Section):
     """How many rises a cyclical schedule has."""
     ramp: float = Field(0.5, gt=0, le=1)
     """Share of a cycle spent rising."""
+    zero: float = Field(0.0, ge=0, lt=1)
+    """Share of a cycle at beta 0 before it rises; Li et al. 2020 have cycles 1, zero 0.5, ramp 0.25."""
     target_rate: float | None = Field(None, gt=0)
     """The rate to train to, in nats per sentence; beta then follows from it."""
+    minimum_rate: float | None = Field(None, gt=0)
+    """The least rate to train to, in nats per sentence; beta stays 1 above it and falls below; 5 in its paper."""
     target_gain: float = Field(0.02, gt=0)
     """Largest change of ln beta in one step."""
+    capacity: float | None = Field(None, gt=0)
+    """C, in nats per sentence, where capacity_weight * |rate - C| is charged in place of the rate."""
+    capacity_weight: float = Field(1.0, gt=0)
+    """The weight of |rate - C|; 1 in Prokhorov et al. 2019."""
+    capacity_steps: int | None = Field(None, ge=1)
+    """Steps in which C rises from 0, as in Burgess et al. 2018; null has C from the start."""
     free_nats: float = Field(0.0, ge=0)
     """Nats below which the rate is not pressed further."""
     free_nats_on: Literal["dimension", "sentence", "batch_dimension", "batch"] = "dimension"
     """What the floor holds for: each dimension or the sum, of each sentence or of the batch mean."""
+    importance_samples: int = Field(1, ge=1)
+    """Draws of z per sentence in training; above 1 the loss is Burda et al. 2016's bound, beta and lam inside it."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """A target rate finds beta itself."""
-        if self.target_rate is not None and self.beta is not None:
-            yield "target_rate", "finds beta itself, so objective.beta must be null; take one of the two out."
-        if self.target_rate is not None and self.schedule != "constant":
-            yield "target_rate", f"finds beta itself, so objective.schedule must be constant, got {self.schedule!r}."
+        """One thing decides beta, and the rate is charged in one way."""
+        asked = [name for name in ("target_rate", "minimum_rate", "capacity") if getattr(self, name) is not None]
+        for name in asked[1:]:
+            yield name, f"and objective.{asked[0]} would each decide beta; take one of the two out."
+        for name in asked[:1]:
+            if self.beta is not None:
+                yield name, "finds beta itself, so objective.beta must be null; take one of the two out."
+            if self.schedule != "constant":
+                yield name, f"finds beta itself, so objective.schedule must be constant, got {self.schedule!r}."
+        yield from self._rate_conflicts()
+        yield from self._schedule_conflicts()
+
+    def _rate_conflicts(self) -> Iterator[Conflict]:
+        """What is charged for the rate."""
+        if self.minimum_rate is not None and self.beta_start is not None and self.beta_start > 1:
+            yield "beta_start", f"must be <= 1, got {self.beta_start}: under a minimum rate beta is never above 1."
+        if self.capacity_steps is not None and self.capacity is None:
+            yield "capacity_steps", "needs objective.capacity, the rate to rise to; set it, or take this key out."
+        if self.capacity is not None and self.free_nats:
+            yield "free_nats", "and objective.capacity would each charge the rate; take one of the two out."
+        if self.importance_samples > 1:
+            for name in ("free_nats", "capacity"):
+                if getattr(self, name):
+                    yield name, "needs a rate apart, which objective.importance_samples > 1 has not; take one out."
+
+    def _schedule_conflicts(self) -> Iterator[Conflict]:
+        """What belongs to a schedule, and to which."""
+        if self.zero and self.schedule != "cyclical":
+            yield (
+                "zero",
+                "needs objective.schedule: cyclical, whose cycles begin with it; set it, or take this key out.",
+            )
+        if self.zero + self.ramp > 1:
+            yield "zero", f"plus objective.ramp must be <= 1, a cycle, got {self.zero} + {self.ramp}."
         if self.schedule == "constant" and self.schedule_steps is not None:
             yield "schedule_steps", "needs a schedule; set objective.schedule to linear or cyclical, or take it out."
-        if self.schedule == "constant" and self.target_rate is None and self.beta_start is not None:
+        steered = self.target_rate is not None or self.minimum_rate is not None
+        if self.schedule == "constant" and not steered and self.beta_start is not None:
             yield "beta_start", "needs a schedule or a target rate; set objective.schedule, or take it out."
         if self.schedule != "constant" and self.schedule_steps is None:
             yield "schedule_steps", f"must be the number of steps that a {self.schedule} schedule lasts."
@@ -262,8 +331,19 @@ class Stage(Section):
     """The parts that learn; the others keep their weights."""
     reset: list[Literal["encoder", "prior", "decoder"]] = []
     """The parts that start anew before it."""
+    aggressive: bool = False
+    """The encoder runs ahead of each step of the rest, until the information in z falls between two validations."""
+    encoder_updates: int = Field(100, ge=1)
+    """Updates of the encoder alone before a step of an aggressive stage, at most."""
+    encoder_window: int = Field(15, ge=1)
+    """Such updates over which the loss is averaged; the first window above the one before ends them."""
     objective: Objective = Objective()
     """What differs from the recipe's objective, and only that."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """An encoder runs ahead of something."""
+        if self.aggressive and (lacks := [part for part in ("encoder", "decoder") if part not in self.learn]):
+            yield "aggressive", f"needs encoder and decoder in the stage's learn, and {' and '.join(lacks)} is not."
 
 
 class Recipe(Section):
@@ -295,13 +375,36 @@ class Recipe(Section):
         for name in type(self).model_fields:
             if isinstance(section := getattr(self, name), Section):
                 yield from ((f"{name}.{path}", sentence) for path, sentence in section.conflicts())
+        yield from self._prior_conflicts()
         names = [stage.name for stage in self.stages]
         for i, stage in enumerate(self.stages):
             if stage.name in names[:i]:
                 yield f"stages.{i}.name", f"must be its own, got {stage.name!r} again."
+            yield from ((f"stages.{i}.{path}", sentence) for path, sentence in stage.conflicts())
+            if stage.aggressive and not self.model.latent_size:
+                yield f"stages.{i}.aggressive", "needs a latent; raise model.latent_size, or take it out."
             if stage.objective.model_fields_set:
                 merged = self.stage_objective(stage).conflicts()
                 yield from ((f"stages.{i}.objective.{path}", sentence) for path, sentence in merged)
+
+    def _prior_conflicts(self) -> Iterator[Conflict]:
+        """What a prior of several Gaussians asks of other sections."""
+        model = self.model
+        if model.latent_size and model.prior in ("mixture", "vamp"):
+            paths = {"objective.free_nats": self.objective}
+            paths |= {f"stages.{i}.objective.free_nats": stage.objective for i, stage in enumerate(self.stages)}
+            for path in (path for path, objective in paths.items() if objective.free_nats):
+                yield (
+                    path,
+                    f"needs a rate in closed form, which model.prior: {model.prior} has not; set objective.target_rate "
+                    "or objective.minimum_rate instead.",
+                )
+        if model.prior == "vamp" and model.pseudo_tokens > self.data.max_tokens:
+            yield (
+                "model.pseudo_tokens",
+                f"must be <= data.max_tokens, the encoder's longest input, got {model.pseudo_tokens} and "
+                f"{self.data.max_tokens}.",
+            )
 
     def stage_objective(self, stage: Stage) -> Objective:
         """The objective of one stage: the recipe's, with what the stage says differently."""
@@ -312,17 +415,3 @@ class Recipe(Section):
     def stage_steps(self, stage: Stage) -> int:
         """The optimiser steps of one stage."""
         return self.training.steps if stage.steps is None else stage.steps
-    aggressive: bool = False
-    """The encoder runs ahead of each step of the rest, until the information in z falls between two validations."""
-    encoder_updates: int = Field(100, ge=1)
-    """Updates of the encoder alone before a step of an aggressive stage, at most."""
-    encoder_window: int = Field(15, ge=1)
-    """Such updates over which the loss is averaged; the first window above the one before ends them."""
-    def conflicts(self) -> Iterator[Conflict]:
-        """An encoder runs ahead of something."""
-        if self.aggressive and (lacks := [part for part in ("encoder", "decoder") if part not in self.learn]):
-            yield "aggressive", f"needs encoder and decoder in the stage's learn, and {' and '.join(lacks)} is not."
-
-            yield from ((f"stages.{i}.{path}", sentence) for path, sentence in stage.conflicts())
-            if stage.aggressive and not self.model.latent_size:
-                yield f"stages.{i}.aggressive", "needs a latent; raise model.latent_size, or take it out."

@@ -96,8 +96,12 @@ def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: Non
             },
             latent_size=model.latent_size,
             prior=model.prior,
+            components=model.components,
+            pseudo_tokens=model.pseudo_tokens,
             pooling=model.encoder.pooling,
             log_variance_bias=model.encoder.log_variance_bias,
+            fixed_variance=model.encoder.fixed_variance,
+            batch_norm=model.encoder.batch_norm,
             denoising=model.encoder.denoising,
         )
     )

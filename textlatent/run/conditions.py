@@ -19,7 +19,6 @@ from torch import Tensor
 
 from textlatent.corpus.batches import EncodedSplit
 from textlatent.corpus.tokenizer import tokenizer_sha256
-from textlatent.nats.noise import PRIOR_DRAW, normal
 from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
 from textlatent.scores import Scores
@@ -173,11 +172,9 @@ def others(count: int, seed: int) -> Int[Tensor, " count"]:
 @torch.no_grad()
 def prior_latents(model: Any, index: Int[Tensor, " n"], *, seed: int, mean: bool = False) -> Float[Tensor, "n D"]:
     """A draw of the prior for each sentence, a function of (seed, its index) alone; or the prior's mean for all."""
-    prior = model.prior()
     if mean:
-        return prior.mean.cpu().expand(len(index), -1)
-    noise = normal(index, seed=seed, shape=(model.config.latent_size,), stream=PRIOR_DRAW)[0]
-    return prior.sample(noise.to(prior.mean)).cpu()
+        return model.prior_distribution().mean.cpu().expand(len(index), -1)
+    return model.sample_prior(index, seed=seed).cpu()
 
 
 def finished_baseline(run: Run) -> Run | None:

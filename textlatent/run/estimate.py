@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from textlatent.recipe.schema import SMALL, Decoder, Encoder, Recipe
+from textlatent.recipe.schema import MIXTURE_COMPONENTS, SMALL, VAMP_COMPONENTS, Decoder, Encoder, Recipe
 
 # Measured on one core of an AMD EPYC with AVX-512 and its bf16 products, recipes quickstart, tatoeba and ptb/cpu:
 # 45 to 60 GFLOP/s in fp32, 62 to 107 in bf16 (the larger models the faster).
@@ -97,18 +97,37 @@ def estimate(recipe: Recipe, *, vocabulary: int, cores: int) -> Estimate | None:
     maps = (slots + (model.decoder.inject != "prefix")) * dec.hidden * (size + 1) if size else 0
     enc = enc if size else replace(enc, layers=0)  # a language model has no encoder
     encoder = (vocabulary + enc.positions + 2 + 2) * enc.hidden + enc.layers * _layer(enc) if size else 0
-    encoder += 2 * size * (enc.hidden + 1)
+    encoder += (2 if model.encoder.fixed_variance is None else 1) * size * (enc.hidden + 1)
+    encoder += size if model.encoder.batch_norm is not None else 0
     decoder = (vocabulary + dec.positions + 2) * dec.hidden + dec.layers * _layer(dec) + maps
-    prior = 2 * size if model.prior == "learned" else 0
+    prior = _prior_parameters(recipe, enc.hidden)
 
     tokens = recipe.training.tokens_per_step
-    per_token = 6.0 * (enc.layers * _layer(enc) + dec.layers * _layer(dec) + vocabulary * dec.hidden)
-    per_token += 12.0 * longest * (enc.layers * enc.hidden + dec.layers * dec.hidden) / 2
-    flops = per_token * tokens * sum(recipe.stage_steps(stage) for stage in recipe.stages)
+    encoding = 6.0 * enc.layers * _layer(enc) + 6.0 * longest * enc.layers * enc.hidden
+    decoding = 6.0 * (dec.layers * _layer(dec) + vocabulary * dec.hidden) + 6.0 * longest * dec.layers * dec.hidden
+    pseudo = prior / enc.hidden if model.prior == "vamp" else 0.0  # vectors that the encoder reads in every step
+    flops = 0.0
+    for stage in recipe.stages:
+        draws = recipe.stage_objective(stage).importance_samples
+        flops += recipe.stage_steps(stage) * ((tokens + pseudo) * encoding + tokens * draws * decoding)
     speed = FLOPS_PER_CORE[recipe.training.precision] * cores
     memory = _PROCESS + 16.0 * (encoder + prior + decoder)  # weights, gradients, AdamW's two moments, 4 bytes each
-    memory += _activations(enc, dec, vocabulary, tokens / recipe.training.accumulation, recipe.training.precision)
+    draws = max(recipe.stage_objective(stage).importance_samples for stage in recipe.stages)
+    at_once = tokens * draws / recipe.training.accumulation
+    memory += _activations(enc, dec, vocabulary, at_once, recipe.training.precision)
     return Estimate(encoder, prior, decoder, memory, flops, flops / speed / 60)
+
+
+def _prior_parameters(recipe: Recipe, width: int) -> int:
+    """Parameters of P_pri(z); `width` is that of the encoder's embeddings."""
+    model, size = recipe.model, recipe.model.latent_size
+    if not size or model.prior == "standard":
+        return 0
+    if model.prior == "learned":
+        return 2 * size
+    if model.prior == "mixture":
+        return (model.components or MIXTURE_COMPONENTS) * (2 * size + 1)
+    return (model.components or VAMP_COMPONENTS) * model.pseudo_tokens * width
 
 
 def _activations(enc: Shape, dec: Shape, vocabulary: int, tokens: float, precision: str) -> float:

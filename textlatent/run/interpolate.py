@@ -99,7 +99,7 @@ def interpolate(
         if not 0 <= dimension < size:
             raise ValueError(f"dimension must be in 0..{size - 1}, got {dimension}.")
         with torch.no_grad():
-            prior = model.prior()
+            prior = model.prior_distribution()
             walk = torch.linspace(-3.0, 3.0, steps)
             z = model.encode([first]).mean.repeat(steps, 1)
             z[:, dimension] = prior.mean[dimension] + prior.std[dimension] * walk

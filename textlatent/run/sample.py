@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 
-from textlatent.nats.noise import PRIOR_DRAW, normal
 from textlatent.run.folder import Run
 
 
@@ -30,11 +29,8 @@ def sample(
         raise ValueError(f"count must be >= 1, got {count}.")
     run = run if isinstance(run, Run) else Run(run)
     model = run.model_at(checkpoint)
-    prior = model.prior()
-    noise = normal(torch.arange(count), seed=seed, shape=(model.config.latent_size,), stream=PRIOR_DRAW)[0]
+    z = model.sample_prior(count, seed=seed)
     torch.manual_seed(seed)
-    with torch.no_grad():
-        z = prior.sample(noise.to(prior.mean))
     return model.decode(z, **_with_words_drawn(generation))
 
 

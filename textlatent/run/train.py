@@ -6,12 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from textlatent.corpus.tokenizer import tokenizer_sha256
 from textlatent.models import SentenceVAE
 from textlatent.models.backbone import quiet
-from textlatent.nats.noise import PRIOR_DRAW, normal
 from textlatent.recipe.dump import differing_keys, dump_recipe
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
@@ -186,11 +183,8 @@ def _sampler(texts: list[str], seed: int) -> Callable[[SentenceVAE], dict[str, l
     """Texts to look at during training: three draws from the prior, and three reconstructions."""
 
     def look(model: SentenceVAE) -> dict[str, list[str]]:
-        prior = model.prior()
-        noise = normal(torch.arange(3), seed=seed, shape=(model.config.latent_size,), stream=PRIOR_DRAW)[0]
-        with torch.no_grad():
-            drawn = model.decode(prior.sample(noise.to(prior.mean)))
-            rebuilt = model.decode(model.encode(texts).mean)
+        drawn = model.decode(model.sample_prior(3, seed=seed))
+        rebuilt = model.decode(model.encode(texts).mean)
         return {"samples": drawn, "originals": texts, "reconstructions": rebuilt}
 
     return look
