@@ -1,0 +1,189 @@
+"""Comparisons of Scores made by hand: means, paired differences and both their errors as numpy computes them."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from textlatent.diagnostics.comparison import Comparison, compare_members, what_differs
+from textlatent.diagnostics.contender import Contender, Member
+from textlatent.scores import Scores
+
+COUNT, DRAWS = 40, 2
+KNOWN = {"value": 1.0, "lower": 1.0, "lower_se": 0.1, "upper": 2.0, "upper_se": 0.2, "cap": 3.0}
+LEDGER = {"information_nats": KNOWN, "active_units": {"value": 3.0, "se": 0.0, "of": 4}}
+WITHOUT = {"value": None, "why": "it has no z."}
+SENTENCE = np.random.default_rng(0).normal(20.0, 5.0, COUNT)  # how hard each sentence is, for every model
+NOISE = np.random.default_rng(1).normal(0.0, 1.0, (8, COUNT))
+
+
+def _scores(rate: np.ndarray, distortion: np.ndarray, **changes: Any) -> Scores:
+    """Rate and distortion as given; every weight of a sentence is the same, so that IW-NLL = -ELBO less 0."""
+    rates, costs = (torch.tensor(x, dtype=torch.float64) for x in (rate, distortion))
+    fields: dict[str, Any] = {
+        "log_p_enc": rates.expand(DRAWS, COUNT),
+        "log_p_pri": torch.zeros(DRAWS, COUNT, dtype=torch.float64),
+        "log_p_dec": -costs.expand(DRAWS, COUNT),
+        "kl": rates[:, None] / 2 * torch.ones(1, 2, dtype=torch.float64),
+        "index": torch.arange(COUNT),
+        "words": torch.arange(COUNT) % 5 + 1,
+        "characters": torch.arange(COUNT) + 9,
+    }
+    return Scores(**(fields | changes))
+
+
+def _member(name: str, row: int, *, seed: int = 0, more: float = 0.0, **of_member: Any) -> Member:
+    rate, distortion = 2.0 + 0.1 * NOISE[row], SENTENCE + 0.3 * NOISE[row] + more
+    return Member(name, seed, _scores(rate, distortion), LEDGER, **of_member)
+
+
+def _compare(**groups: list[Member]) -> Comparison:
+    return compare_members(groups, reference=next(iter(groups)))
+
+
+def test_a_mean_and_a_paired_difference_are_numpys() -> None:
+    found = _compare(a=[_member("a", 0)], b=[_member("b", 1, more=0.5)])
+    one, other = found.contenders
+    distortion = [SENTENCE + 0.3 * NOISE[0], SENTENCE + 0.3 * NOISE[1] + 0.5]
+    measure = one.measure("distortion")
+    assert measure.value == pytest.approx(distortion[0].mean())
+    assert measure.se == pytest.approx(distortion[0].std(ddof=1) / np.sqrt(COUNT))
+    assert math.isnan(measure.sd_over_seeds)
+    difference = other.difference(one, "distortion")
+    apart = distortion[1] - distortion[0]
+    assert difference.value == pytest.approx(apart.mean())
+    assert difference.se == pytest.approx(apart.std(ddof=1) / np.sqrt(COUNT))
+    assert difference.se < measure.se / 5, "what all models find hard cancels"
+    assert difference.interval == pytest.approx(
+        (apart.mean() - 1.96 * difference.se, apart.mean() + 1.96 * difference.se)
+    )
+    for name, rate in (("rate", 1), ("neg_elbo", 2)):
+        expected = 0.1 * (NOISE[1] - NOISE[0]) + (apart if rate == 2 else 0.0)
+        assert other.difference(one, name).value == pytest.approx(expected.mean()), name
+
+
+def test_iw_nll_is_the_log_of_the_mean_weight() -> None:
+    log_p_dec = -torch.tensor(np.stack([SENTENCE, SENTENCE + 2.0]))
+    scores = _scores(np.zeros(COUNT), SENTENCE, log_p_dec=log_p_dec)
+    contender = Contender("a", (Member("a", 0, scores, LEDGER),))
+    expected = -np.log(np.mean([np.exp(-SENTENCE), np.exp(-SENTENCE - 2.0)], axis=0))
+    assert contender.measure("iw_nll").value == pytest.approx(expected.mean())
+    words = np.arange(COUNT) % 5 + 2  # EOS is a word
+    assert contender.perplexity is not None
+    assert contender.perplexity.value == pytest.approx(np.exp(expected.sum() / words.sum()))
+
+
+def test_seeds_have_an_error_of_their_own() -> None:
+    """The mean over seeds sentence by sentence; sd and se over the seeds' means; both errors in the interval."""
+    found = _compare(a=[_member(f"a{s}", s, seed=s, more=s) for s in range(3)], b=[_member("b0", 3), _member("b1", 4)])
+    one, other = found.contenders
+    each = np.stack([SENTENCE + 0.3 * NOISE[s] + s for s in range(3)])
+    measure = one.measure("distortion")
+    assert measure.value == pytest.approx(each.mean())
+    assert measure.se == pytest.approx(each.mean(0).std(ddof=1) / np.sqrt(COUNT))
+    assert measure.sd_over_seeds == pytest.approx(each.mean(1).std(ddof=1))
+    assert measure.se_over_seeds == pytest.approx(each.mean(1).std(ddof=1) / np.sqrt(3))
+    theirs = np.stack([SENTENCE + 0.3 * NOISE[s] for s in (3, 4)])
+    difference = other.difference(one, "distortion")
+    over_seeds = np.hypot(each.mean(1).std(ddof=1) / np.sqrt(3), theirs.mean(1).std(ddof=1) / np.sqrt(2))
+    over_sentences = (theirs.mean(0) - each.mean(0)).std(ddof=1) / np.sqrt(COUNT)
+    assert (difference.se, difference.se_over_seeds) == pytest.approx((over_sentences, over_seeds))
+    assert difference.total_se == pytest.approx(np.hypot(over_sentences, over_seeds))
+    assert difference.seeds == 2
+
+
+def test_one_seed_against_several_is_told_by_what_is_known() -> None:
+    found = _compare(a=[_member("a0", 0), _member("a1", 1, more=1.0)], b=[_member("b", 2)])
+    difference = found.contenders[1].difference(found.contenders[0], "distortion")
+    assert math.isnan(difference.se_over_seeds)
+    assert difference.total_se == difference.se
+
+
+def test_the_best_and_all_that_are_not_told_from_it() -> None:
+    """b is 0.01 above a with noise of 0.3: not told apart. c is 1 above: told apart. A copy of a is as good as a."""
+    found = _compare(
+        a=[_member("a", 0)], b=[_member("b", 1, more=0.01)], c=[_member("c", 2, more=1.0)], d=[_member("d", 0)]
+    )
+    for name in ("neg_elbo", "iw_nll"):
+        assert [each.name for each in found.best(name)] == ["a", "b", "d"]
+    columns = found.values().columns
+    marked = {row[0].text: [columns[i] for i, cell in enumerate(row) if cell.best] for row in found.values().rows}
+    assert marked == {name: ["-ELBO", "IW-NLL", "perplexity per word"] * (name != "c") for name in "abcd"}
+
+
+def test_seeds_that_spread_widely_leave_nothing_told_apart() -> None:
+    found = _compare(
+        a=[_member("a0", 0), _member("a1", 0, more=3.0)], b=[_member("b0", 1, more=2.0), _member("b1", 1, more=4.0)]
+    )
+    assert [each.name for each in found.best("neg_elbo")] == ["a", "b"]
+    alone = _compare(a=[_member("a0", 0, more=1.5)], b=[_member("b0", 1, more=3.0)])
+    assert [each.name for each in alone.best("neg_elbo")] == ["a"], "one seed each: only the sentences are known"
+
+
+def test_what_else_is_shown_of_a_group() -> None:
+    more = {"information_nats": KNOWN | {"lower": 0.5, "upper": 2.5}, "active_units": {"value": 4.0, "of": 4}}
+    one = _member("a0", 0, verdict="healthy", minutes=1.0)
+    two = Member("a1", 1, _member("a1", 1).scores, more, verdict="collapsed", minutes=2.0)
+    lm = Member("lm", 0, _member("lm", 2).scores, {"information_nats": WITHOUT, "active_units": WITHOUT})
+    found = _compare(a=[one, two], healthy=[one], lm=[lm])
+    group, single, without = found.contenders
+    assert group.information is not None
+    assert (group.information.low, group.information.high) == pytest.approx((0.5 - 0.196, 2.5 + 0.392))
+    assert (group.active, group.minutes, group.verdict) == ((3.5, 4), 1.5, "1 healthy, 1 collapsed")
+    assert single.verdict == "healthy"
+    assert (without.information, without.active, without.minutes, without.verdict) == (None, None, None, "")
+    rows = {row[0]: row for row in found.values().texts()}
+    assert rows["a"][-4:] == ("[0.30, 2.89]", "3.5 of 4", "1 healthy, 1 collapsed", "1.5")
+    assert rows["lm"][-4:] == ("-", "-", "-", "-")
+    assert (rows["a"][1], rows["lm"][1]) == ("2", "1")
+
+
+def test_tables_and_numbers() -> None:
+    found = _compare(a_1=[_member("a_1", 0)], b=[_member("b", 1, more=0.5)])
+    (row,) = found.differences().rows
+    difference = found.contenders[1].difference(found.contenders[0], "neg_elbo")
+    low, high = difference.interval
+    assert row[3].text == f"{difference.value:+.3f} ± {difference.se:.3f} [{low:+.3f}, {high:+.3f}]"
+    assert r"| a\_1 |" in found.to_markdown()
+    assert r"a\_1 & " in found.to_latex()
+    assert found.to_latex().count(r"\toprule") == 2
+    content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert (content["reference"], content["sentences"], content["samples"]) == ("a_1", COUNT, DRAWS)
+    first, second = content["contenders"]
+    assert first["difference"]["rate_nats"]["value"] == 0.0
+    assert second["difference"]["neg_elbo_nats"]["value"] == pytest.approx(difference.value)
+    assert first["neg_elbo_nats"]["best"] is True
+    assert second["neg_elbo_nats"]["best"] is False
+    assert first["rate_nats"]["sd_over_seeds"] is None
+
+
+def test_no_minus_before_a_zero() -> None:
+    ledger = LEDGER | {"information_nats": KNOWN | {"lower": -0.001, "lower_se": 0.0}}
+    found = _compare(a=[Member("a", 0, _member("a", 0).scores, ledger)], b=[_member("b", 1)])
+    assert "[0.00, 2.39]" in found.values().texts()[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"index": torch.arange(COUNT) + 1}, "they hold other sentences: index differs"),
+        ({"words": torch.arange(COUNT)}, "they hold other sentences: words differs"),
+        ({"characters": None}, "they hold other sentences: characters differs"),
+        ({"log_p_dec": torch.zeros(3, COUNT)}, "IW-NLL was taken with K = 2 in one, K = 3 in the other"),
+    ],
+)
+def test_scores_that_cannot_be_paired(changes: dict[str, Any], reason: str) -> None:
+    one = _scores(np.ones(COUNT), SENTENCE)
+    other = _scores(np.ones(COUNT), SENTENCE, **changes)
+    assert what_differs(one, one) is None
+    assert what_differs(one, other) == reason
+    with pytest.raises(ValueError, match=f"a and b cannot be compared: {reason}"):
+        _compare(a=[Member("a", 0, one, LEDGER)], b=[Member("b", 0, other, LEDGER)])
+
+
+def test_fewer_sentences() -> None:
+    one = _scores(np.ones(COUNT), SENTENCE)
+    assert what_differs(one, one.select(torch.arange(7))) == "one holds 40 sentences, the other 7"
