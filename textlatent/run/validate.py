@@ -68,7 +68,7 @@ class Validation:
         return [
             ("parameters", f"{self.cost.parameters:,}", parts),
             ("memory", f"about {self.cost.memory / 2**30:.1f} GiB", "on one device"),
-            ("training", f"about {duration(60 * self.cost.minutes)}", f"on {self.cores} cores without a GPU"),
+            ("training", f"about {duration(60 * self.cost.minutes)}", f"on {self.cores} core{'s' * (self.cores > 1)} without a GPU"),
         ]
 
 
@@ -119,8 +119,9 @@ def _look(checked: Checked) -> Validation:
     if recipe is None or faults:
         raise RecipeError(faults, source=checked.source)
     vocabulary = found.get("vocabulary")
-    cost = None if vocabulary is None else estimate(recipe, vocabulary=vocabulary, cores=cores())
-    return Validation(recipe=recipe, **found, cost=cost, cores=cores())
+    used = min(cores(), recipe.training.threads or cores())
+    cost = None if vocabulary is None else estimate(recipe, vocabulary=vocabulary, cores=used)
+    return Validation(recipe=recipe, **found, cost=cost, cores=used)
 
 
 def _names_no_hub(path: str) -> bool:
