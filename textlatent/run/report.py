@@ -18,6 +18,7 @@ from textlatent.report.drawing import Picture
 from textlatent.report.html import Content, page
 from textlatent.report.latent import Density, Map, densities_picture, map_picture
 from textlatent.report.position import gain_picture
+from textlatent.run.diagnose import asked_rate
 from textlatent.run.folder import Run
 from textlatent.scores import Scores
 from textlatent.training.checkpoint import write_text
@@ -71,7 +72,7 @@ def gather(run: Run) -> Content:
     objective = run.recipe.stage_objective(run.recipe.stages[-1])
     exact = None if ledger is None else ledger["exact_entropy_nats"]["value"]
     course = course_pictures(
-        metrics, exact=exact, target=objective.target_rate, collapse=(diagnosis or {}).get("collapse_step")
+        metrics, exact=exact, target=asked_rate(run.recipe), collapse=(diagnosis or {}).get("collapse_step")
     )
     if not course:
         missing["course"] = f"Nothing was logged yet; `textlatent train {folder / 'recipe.yaml'}` trains."
