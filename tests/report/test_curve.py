@@ -61,7 +61,7 @@ def test_points_hull_and_lines() -> None:
     for label, c in (("exact entropy H = 9.25", 9.25), ("language model's NLL 10.00", 10.0)):
         assert [x + y for x, y in _line(axes, label)] == pytest.approx([c, c]), "rate + distortion is constant on it"
     written = {text.get_text(): text.xy for text in axes.texts}
-    assert [written[text] for text in ("1", "2", "4", "no z")] == [place[1:] for place in PLACES] + [(0.0, 10.0)]
+    assert [written[text] for text in ("1", "2", "4")] == [place[1:] for place in PLACES]
 
 
 def test_the_faint_lines_have_the_nats_written_on_them() -> None:
@@ -70,6 +70,7 @@ def test_the_faint_lines_have_the_nats_written_on_them() -> None:
     assert len(faint) > 2
     for text in faint:
         assert sum(text.xy) == pytest.approx(float(text.get_text()))
+        assert sum(text.xy) > 9.25, "none below what is possible"
 
 
 def test_bars_are_95_percent_over_sentences() -> None:
@@ -89,6 +90,13 @@ def test_cost_and_information_against_rate() -> None:
     assert all(x == y for x, y in _line(use, "information = rate"))
     (bars,) = use.collections
     assert bars.get_segments()[0] == pytest.approx(np.array([[4.0, 3.5], [4.0, 3.9]]))
+
+
+def test_one_bar_for_what_the_sentences_add_to_every_point() -> None:
+    cost = _panels(curve_figure(CURVE))["What a sentence costs"]
+    (bar,) = cost.containers
+    ends = bar.lines[2][0].get_segments()[0][:, 1]
+    assert ends == pytest.approx([9.8 - 0.392, 9.8 + 0.392])
 
 
 def test_the_cap_is_drawn_where_it_is_in_sight() -> None:
@@ -113,6 +121,6 @@ def test_what_is_not_known_is_not_drawn() -> None:
     for axes in figure.axes:
         assert not [label for label in _labels(axes) if "exact" in label or "language" in label]
     assert "β 2" in {text.get_text() for text in _panels(figure)["Rate and distortion"].texts}
-    assert "1 points still to come" in figure.get_suptitle()
+    assert "; points still to come: 1" in figure.get_suptitle()
     with pytest.raises(ValueError, match="toy has no finished point to draw; run `textlatent curve` again"):
         curve_figure(replace(CURVE, points=()))

@@ -82,7 +82,7 @@ class Setting:
     def mean(self, quantity: str) -> Estimate:
         """The mean over seeds, with the standard error over sentences (the seeds' mean one), nats per sentence.
 
-        All seeds are measured on the same sentences, whose part of the error more seeds do not reduce.
+        Seeds measured on the same sentences share that error, and more of them do not reduce it.
         """
         cells = [getattr(point, quantity) for point in self.points]
         value, se = (math.fsum(getattr(cell, name) for cell in cells) / len(cells) for name in ("value", "se"))

@@ -33,8 +33,10 @@ def curve_figure(curve: Curve) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
         axes.set_xlim(*_rates(curve))
-        axes.set_xlabel("rate, nats per sentence")
-    left = f", {len(curve.left)} points still to come" if curve.left else ""
+        axes.set_xlabel("rate, nats per sentence", fontsize=9)
+        axes.yaxis.label.set_size(9)
+        axes.title.set_size(10.5)
+    left = f"; points still to come: {len(curve.left)}" if curve.left else ""
     figure.suptitle(f"{curve.name}: {_count(curve)} of {curve.split}{left}", fontsize=10, x=0.01, ha="left")
     return figure
 
@@ -51,6 +53,10 @@ def _rates(curve: Curve) -> tuple[float, float]:
     return -0.04 * most, 1.1 * most
 
 
+def _legend(axes: Axes, size: float, place: str, *, columns: int = 1) -> None:
+    axes.legend(fontsize=size, loc=place, ncols=columns, framealpha=0.85, edgecolor="none", fancybox=False)
+
+
 def _column(settings: Sequence[Setting], quantity: str) -> list[float]:
     return [setting.mean(quantity).value for setting in settings]
 
@@ -62,9 +68,7 @@ def _bars(settings: Sequence[Setting], quantity: str) -> list[float]:
 
 
 def _known(setting: Setting, curve: Curve) -> str:
-    """What a point was asked for, in a word."""
-    if setting.asked is None:
-        return "no z"
+    """What a setting was asked for, in a word."""
     return f"{setting.asked:g}" if curve.axis == "target_rate" else f"β {setting.asked:g}"
 
 
@@ -79,18 +83,18 @@ def _draw_plane(axes: Axes, curve: Curve) -> None:
     margin = max(0.08 * (max(distortions) - min(distortions)), max(_bars(shown, "distortion")), 0.05)
     low, high = min(distortions) - 1.5 * margin, max(distortions) + 1.5 * margin
     axes.set_ylim(low, high)
-    _draw_iso(axes, _rates(curve), (low, high))
+    _draw_iso(axes, _rates(curve), (low, high), above=curve.exact_entropy or -math.inf)
     _draw_limits(axes, curve, (low, high))
     axes.plot(_column(hull, "rate"), _column(hull, "distortion"), color=RATE, lw=1.4, zorder=3, label="lower hull")
     _draw_settings(axes, settings, [setting in hull for setting in settings])
     if curve.baseline is not None:
         axes.plot(0.0, curve.baseline.distortion.value, "D", ms=7, color=DISTORTION, zorder=5, label="language model")
-    for setting in shown:
+    for setting in settings:
         place = (setting.mean("rate").value, setting.mean("distortion").value)
         _annotate(axes, _known(setting, curve), place)
     asked = "rate asked for" if curve.axis == "target_rate" else "β"
     axes.set(ylabel="distortion, nats per sentence", title=f"Rate and distortion; labels: {asked}")
-    axes.legend(fontsize=7.5, frameon=False, loc="upper right")
+    _legend(axes, 7.5, "upper right")
 
 
 def _annotate(axes: Axes, text: str, place: tuple[float, float]) -> None:
@@ -118,10 +122,11 @@ def _draw_settings(axes: Axes, settings: Sequence[Setting], on_hull: Sequence[bo
         axes.plot(x, y, ".", ms=5, color=INK, alpha=0.6, zorder=5, label="each seed")
 
 
-def _draw_iso(axes: Axes, rates: tuple[float, float], distortions: tuple[float, float]) -> None:
-    """Faint lines rate + distortion = c at round c, their c written where they leave the panel."""
-    lowest, highest = rates[0] + distortions[0], rates[1] + distortions[1]
-    step = _round_step((highest - lowest) / 9)
+def _draw_iso(axes: Axes, rates: tuple[float, float], distortions: tuple[float, float], *, above: float) -> None:
+    """Faint lines rate + distortion = c at round c `above` what is possible, c written where they leave the panel."""
+    highest = rates[1] + distortions[1]
+    lowest = max(rates[0] + distortions[0], above)
+    step = _round_step((highest - lowest) / 8)
     for k in range(math.ceil(lowest / step), math.floor(highest / step) + 1):
         c = k * step
         axes.plot(rates, [c - rates[0], c - rates[1]], color=FAINT, lw=0.7, zorder=1)
@@ -160,25 +165,33 @@ def _draw_limits(axes: Axes, curve: Curve, distortions: tuple[float, float]) -> 
 
 
 def _draw_cost(axes: Axes, curve: Curve) -> None:
-    """-ELBO and IW-NLL against rate, with what bounds them."""
+    """-ELBO and IW-NLL against rate, with what bounds them; seeds as dots around their mean."""
     settings = sorted(curve.settings(), key=lambda setting: setting.mean("rate").value)
     rates, samples = _column(settings, "rate"), settings[0].points[0].samples
+    seeds = [point for setting in settings if len(setting.points) > 1 for point in setting.points]
     for quantity, label, mark, colour in (
         ("neg_elbo", "-ELBO", "o", INK),
         ("iw_nll", f"IW-NLL, K = {samples}", "s", RATE),
     ):
-        values, bars = _column(settings, quantity), _bars(settings, quantity)
-        axes.plot(rates, values, f"{mark}-", ms=4, lw=1.0, color=colour, label=label)
-        low, high = ([v + sign * b for v, b in zip(values, bars, strict=True)] for sign in (-1.0, 1.0))
-        axes.fill_between(rates, low, high, color=colour, alpha=0.10, lw=0)
+        axes.plot(rates, _column(settings, quantity), f"{mark}-", ms=4, lw=1.0, color=colour, label=label)
+        values = [getattr(point, quantity).value for point in seeds]
+        axes.plot([point.rate.value for point in seeds], values, ".", ms=4, color=colour, alpha=0.5)
     if curve.baseline is not None:
         axes.axhline(curve.baseline.distortion.value, color=DISTORTION, ls="-.", lw=1.0, label="language model")
     if curve.exact_entropy is not None:
         axes.axhline(curve.exact_entropy, color=INK, ls="--", lw=1.0, label="exact entropy")
     if curve.exact_here is not None:
         axes.axhline(curve.exact_here.value, color=QUIET, ls=":", lw=1.2, label="exact, these sentences")
+    bar = max(_bars(settings, "neg_elbo"))
+    if bar:  # one for all: what the sentences add to every point alike cancels between two of them
+        axes.errorbar(
+            0.98 * _rates(curve)[1], settings[-1].mean("neg_elbo").value, yerr=bar, color=QUIET, capsize=2, lw=1.0
+        )
+        axes.plot([], [], color=QUIET, lw=1.0, label="95 % over the sentences they share")
     axes.set(ylabel="nats per sentence", title="What a sentence costs")
-    axes.legend(fontsize=7, frameon=False, loc="best")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.35 * (high - low))  # room for the legend
+    _legend(axes, 7, "upper left", columns=2)
 
 
 def _draw_information(axes: Axes, curve: Curve) -> None:
@@ -198,4 +211,4 @@ def _draw_information(axes: Axes, curve: Curve) -> None:
         axes.axhline(cap, color=QUIET, ls=":", lw=1.2, label=f"cap ln N = {cap:.2f}")
     axes.set_ylim(min(0.0, *low), top)
     axes.set(ylabel="nats per sentence", title="What z says of its sentence")
-    axes.legend(fontsize=7, frameon=False, loc="upper left")
+    _legend(axes, 7, "upper left")
