@@ -108,6 +108,8 @@ def test_the_information_of_a_fitted_prior_is_the_rate() -> None:
     ("name", "thresholds"),
     [
         ("a rate of 0.01", {"negligible": 0.0}),
+        ("a constant mean that has drifted a little", {"faint": 0.0}),
+        ("a constant mean away from the prior", {"faint": 9.0}),
         ("a deaf decoder", {"negligible": -0.1, "deaf_share": -1.0}),
         ("a constant mean away from the prior", {"mismatch_share": 2.0}),
         ("an informative aggregate far from the prior", {"mismatch_share": 2.0}),

@@ -186,6 +186,7 @@ FIRST_WORDS = replace(at_rate(5.0, 3, verdict="memorising"), meanings=8)
 PATIENTS: dict[str, Patient] = {
     "a constant encoder": replace(EMPTY, also=("partly collapsed",)),
     "a rate of 0.01": at_rate(0.01, verdict="collapsed"),
+    "a constant mean that has drifted a little": replace(EMPTY, shift=(0.2,) * 8, also=("mismatched",)),
     "a constant mean away from the prior": replace(EMPTY, verdict="mismatched", shift=(1.0,) * 8),
     "a constant narrow posterior": replace(EMPTY, verdict="mismatched", width=(0.5,) * 8),
     "a constant mean, and a rate was asked for": replace(
@@ -223,7 +224,7 @@ PATIENTS: dict[str, Patient] = {
         prior=((3.0,) * 8, (2.0,) * 8),
     ),
     "a prior without a mean": replace(FOUR, mixture=True),
-    **{f"healthy at {rate:g} nats": at_rate(rate) for rate in (2.0, 4.0, 8.0, 12.0, 20.0)},
+    **{f"healthy at {rate:g} nats": at_rate(rate) for rate in (0.3, 2.0, 4.0, 8.0, 12.0, 20.0)},
     "healthy at 4 nats, 60 sentences": replace(FOUR, sentences=60),
 }  # fmt: skip
 """Name -> patient."""

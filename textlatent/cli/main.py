@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from textlatent import __version__
-from textlatent.cli import making, showing, using
+from textlatent.cli import judging, making, showing, using
 
 app = typer.Typer(
     name="textlatent",
@@ -26,6 +26,7 @@ VERBS: list[Callable[..., None]] = [
     using.interpolate,
     using.encode,
     using.standardise,
+    judging.diagnose,
     showing.report,
     making.ls,
     making.cp,

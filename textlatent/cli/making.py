@@ -20,6 +20,7 @@ class What(StrEnum):
     """What `ls` lists."""
 
     recipes = "recipes"
+    remedies = "remedies"
 
 
 def train(
@@ -58,9 +59,13 @@ def validate(
 
 
 def ls(what: Annotated[What, typer.Argument(help="What to list.")] = What.recipes) -> None:
-    """List the recipes that come along."""
+    """List the recipes that come along, or what to try for which verdict."""
     from textlatent import run
 
+    if what is What.remedies:
+        columns = ("verdict", "try", "recipe keys", "what it does", "source")
+        table(Console(), columns, run.remedy_rows())
+        return
     rows = [(each.name, each.summary) for each in run.list_recipes()]
     table(Console(), ("recipe", "what it is"), rows)
 

@@ -54,9 +54,10 @@ def sentences_of(event: Event) -> list[str]:
             return [event["text"]]
         case "validate":
             best = "  (the best so far)" if event.get("best") else ""
+            used = f"  {event['active_units']:.0f} of {event['dimensions']} units" if "active_units" in event else ""
             return [
                 f"step {event['step']}: validation  rate {event['rate_nats']:.2f}  "
-                f"distortion {event['distortion_nats']:.2f}  -ELBO {event['neg_elbo_nats']:.2f}{best}"
+                f"distortion {event['distortion_nats']:.2f}  -ELBO {event['neg_elbo_nats']:.2f}{used}{best}"
             ]
         case "sample":
             drawn = [f"sample: {text}" for text in event.get("samples", [])]

@@ -14,12 +14,9 @@ from torch import Tensor
 from textlatent.diagnostics.remedies import advice_for
 from textlatent.diagnostics.usage import variance_per_dimension
 from textlatent.diagnostics.use import long_enough, nats_lost, share_beyond
-from textlatent.nats.bounds import InformationBounds, information_bounds, jackknife_error
+from textlatent.nats.bounds import NINETY_FIVE, InformationBounds, information_bounds, jackknife_error
 from textlatent.nats.montecarlo import Estimate, mean_with_error
 from textlatent.scores import Scores
-
-Z95 = 1.96
-"""Standard errors on either side of an estimate in its 95 % interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +26,9 @@ class Thresholds:
     Attributes:
         negligible: nats per sentence that count as nothing. 0.1 is the last digit published tables print: their
             collapsed rows read KL 0.0 or 0.1 (He et al. 2019, arXiv:1901.05534, table 1).
+        faint: nats of rate that, where there is no information, are the drift of a posterior nobody listens to and not
+            a price for anything: up to here an empty latent is collapsed, above it is mismatched (ours: five times
+            `negligible`; runs that have collapsed under a noisy step size stand at 0.1 to 0.2).
         deaf_share: a decoder that loses less than this share of the information with another sentence's z is deaf.
             Bayes' own decoder loses no less than all of it (use.nats_lost), so a tenth is far below any that listens.
         mismatch_share: share of the rate that may be prior mismatch: above one half, most of what is paid says nothing
@@ -47,6 +47,7 @@ class Thresholds:
     """
 
     negligible: float = 0.1
+    faint: float = 0.5
     deaf_share: float = 0.1
     mismatch_share: float = 0.5
     beyond_share: float = 0.25
@@ -116,7 +117,7 @@ class Interval(NamedTuple):
 
 def interval(estimate: Estimate) -> Interval:
     """The estimate +- 1.96 standard errors."""
-    reach = math.inf if math.isnan(estimate.se) else Z95 * estimate.se
+    reach = math.inf if math.isnan(estimate.se) else NINETY_FIVE * estimate.se
     return Interval(estimate.value, estimate.se, estimate.value - reach, estimate.value + reach)
 
 
@@ -149,8 +150,8 @@ class Evidence:
 
     @property
     def saturated(self) -> bool:
-        """Whether the information's point estimate is too near its cap ln N to rest on."""
-        return self.rate.mean().item() > self.thresholds.saturation * math.log(max(2, len(self.rate)))
+        """Whether the information's point estimate is too near its cap to rest on."""
+        return self.bounds is not None and self.rate.mean().item() > self.thresholds.saturation * self.bounds.cap
 
     @property
     def at_target(self) -> bool:
@@ -180,12 +181,17 @@ def sentences(evidence: Evidence) -> Check:
 
 
 def rate(evidence: Evidence) -> Check:
-    """Collapsed: the posterior is the prior."""
-    found, threshold = interval(mean_with_error(evidence.rate)), evidence.thresholds.negligible
+    """Collapsed: the posterior is the prior, or has drifted from it by a little and says nothing."""
+    found, lines = interval(mean_with_error(evidence.rate)), evidence.thresholds
+    threshold, besides = lines.negligible, ""
     fired = found.side(threshold, ill_below=True, decide=evidence.decide)
+    if fired is False and evidence.bounds is not None:
+        said = interval(evidence.bounds.upper)
+        if said.upper <= lines.negligible and found.side(lines.faint, ill_below=True, decide=evidence.decide):
+            fired, threshold, besides = True, lines.faint, f" where the information is at most {said.upper:.2f}"
     return _check(
         "rate", "collapsed", found, "nats", threshold, fired, "He et al. 2019, arXiv:1901.05534",
-        f"the rate is {_said(found)} nats per sentence (nothing: {threshold:g} or less)",
+        f"the rate is {_said(found)} nats per sentence (nothing: {threshold:g} or less{besides})",
     )  # fmt: skip
 
 
@@ -240,7 +246,7 @@ def mismatch_interval(rate: Tensor, bounds: InformationBounds) -> Interval:
     left_out = (rate.sum() - rate) / (bounds.count - 1)
     most, least = (rate.mean().item() - bound.value for bound in (bounds.lower, bounds.upper))
     errors = [jackknife_error(left_out - without) for without in (bounds.lower_left_out, bounds.upper_left_out)]
-    return Interval(most, errors[0], least - Z95 * errors[1], most + Z95 * errors[0])
+    return Interval(most, errors[0], least - NINETY_FIVE * errors[1], most + NINETY_FIVE * errors[0])
 
 
 def gain_beyond(evidence: Evidence) -> Check:

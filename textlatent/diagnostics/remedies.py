@@ -11,7 +11,7 @@ class Remedy:
 
     Attributes:
         name: what it is called.
-        settings: dotted recipe key -> the value to begin with; `stages` keys are those of one stage.
+        settings: dotted recipe key -> the value to begin with; together they make a valid recipe of the default one.
         why: what it does, in a line.
         source: the paper, with the defaults' origin.
     """
@@ -22,9 +22,9 @@ class Remedy:
     source: str
 
     @property
-    def keys(self) -> str:
-        """The settings as one would type them: key=value, ..."""
-        return ", ".join(f"{key}={_spelled(value)}" for key, value in self.settings.items())
+    def overrides(self) -> list[str]:
+        """The settings as `--set` takes them."""
+        return [f"{key}={_spelled(value)}" for key, value in self.settings.items()]
 
 
 REMEDIES: dict[str, Remedy] = {
@@ -44,7 +44,7 @@ REMEDIES: dict[str, Remedy] = {
         ),
         Remedy(
             "rate distance",
-            {"objective.rate_distance": 5.0},
+            {"objective.capacity": 5.0},
             "a charge on |rate - C| in place of the rate",
             "Burgess et al. 2018, arXiv:1804.03599; Prokhorov et al. 2019, arXiv:1909.13668",
         ),
@@ -56,21 +56,44 @@ REMEDIES: dict[str, Remedy] = {
         ),
         Remedy(
             "warm start",
-            {"stages.objective.beta": 0.0, "stages.reset": ["decoder"]},
-            "an autoencoder first (beta 0); then its encoder with a decoder begun anew",
-            "Li et al. 2019, arXiv:1909.00868 (with free nats)",
+            {
+                "stages": [
+                    {"name": "autoencoder", "objective": {"beta": 0.0}},
+                    {"name": "train", "reset": ["decoder"]},
+                ],
+                "objective.free_nats": 0.25,
+            },
+            "an autoencoder first (beta 0); then its encoder with a decoder begun anew, and free nats",
+            "Li et al. 2019, arXiv:1909.00868",
         ),
         Remedy(
             "aggressive encoder",
-            {"stages.aggressive": True},
+            {"stages": [{"aggressive": True}]},
             "the encoder learns until it stops gaining before each step of the decoder",
             "He et al. 2019, arXiv:1901.05534",
         ),
         Remedy(
             "cyclical beta",
-            {"objective.schedule": "cyclical", "objective.cycles": 4, "objective.ramp": 0.5, "objective.zero": 0.25},
-            "beta rises from 0 again and again, so that z is used before it is charged",
-            "Fu et al. 2019, arXiv:1903.10145 (4 cycles, half of each rising); Li et al. 2020, arXiv:2004.04092 (zero)",
+            {
+                "objective.schedule": "cyclical",
+                "objective.schedule_steps": 2000,
+                "objective.cycles": 4,
+                "objective.ramp": 0.5,
+            },
+            "beta rises from 0 again and again; schedule_steps is all of training.steps",
+            "Fu et al. 2019, arXiv:1903.10145 (4 cycles, half of each rising)",
+        ),
+        Remedy(
+            "beta 0 first",
+            {
+                "objective.schedule": "cyclical",
+                "objective.schedule_steps": 2000,
+                "objective.cycles": 1,
+                "objective.zero": 0.5,
+                "objective.ramp": 0.25,
+            },
+            "half of the steps are free, so that z is used before it is charged",
+            "Li et al. 2020, arXiv:2004.04092",
         ),
         Remedy(
             "batch-normalised means",
@@ -155,6 +178,7 @@ TO_TRY: dict[str, tuple[str, ...]] = {
         "warm start",
         "minimum rate",
         "cyclical beta",
+        "beta 0 first",
         "aggressive encoder",
         "batch-normalised means",
         "fixed posterior variance",
@@ -162,7 +186,7 @@ TO_TRY: dict[str, tuple[str, ...]] = {
         "several samples per sentence",
         "word dropout",
     ),
-    "ignored": ("z at every position", "word dropout", "warm start"),
+    "ignored": ("word dropout", "z at every position", "warm start"),
     "mismatched": ("learned prior", "mixture prior", "Vamp prior", "aggressive encoder", "warm start"),
     "memorising": ("denoising", "max pooling", "word dropout"),
     "partly collapsed": ("free nats per dimension", "batch-normalised means", "fewer dimensions", "target rate"),
@@ -187,13 +211,13 @@ def advice_for(verdict: str) -> str:
     if not remedies:
         return ""
     others = "; `textlatent ls remedies` lists others" if len(remedies) > 1 else ""
-    return f"Try {remedies[0].name} ({remedies[0].keys}){others}."
+    return f"Try {remedies[0].name} ({', '.join(remedies[0].overrides)}){others}."
 
 
 def remedy_rows() -> list[tuple[str, str, str, str, str]]:
     """The table of `textlatent ls remedies`: verdict, what to try, recipe keys, what it does, source."""
     return [
-        (verdict if place == 0 else "", remedy.name, remedy.keys, remedy.why, remedy.source)
+        (verdict if place == 0 else "", remedy.name, ", ".join(remedy.overrides), remedy.why, remedy.source)
         for verdict in TO_TRY
         for place, remedy in enumerate(remedies_for(verdict))
     ]
@@ -203,4 +227,8 @@ def _spelled(value: Any) -> str:
     """A value as YAML and --set spell it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else f"{value}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_spelled, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_spelled(inner)}' for key, inner in value.items())}}}"
+    return f"{value}"

@@ -107,7 +107,7 @@ def diagnose(
         ValueError: no sentences, no rate (a point encoder's; THEORY T6d), a language model, an unknown threshold, or
             conditions of other sentences.
     """
-    lines = _thresholds(thresholds)
+    lines = read_thresholds(thresholds)
     scores = _in_float64(scores)
     found = (("other", other), ("prior draw", prior_draw), ("prior mean", prior_mean))
     elsewhere = {name: _in_float64(each) for name, each in found if each is not None}
@@ -123,13 +123,19 @@ def diagnose(
     return Diagnosis(overall, checks, tuple(notes), len(scores), lines, evidence.bounds)
 
 
-def _thresholds(given: dict[str, float]) -> Thresholds:
+def read_thresholds(given: dict[str, float]) -> Thresholds:
+    """The thresholds with those given by name in place of their defaults.
+
+    Raises:
+        ValueError: no threshold has such a name.
+    """
     known = [field.name for field in fields(Thresholds)]
     for name in given:
         if name not in known:
             near = get_close_matches(name, known, 1) or known
             raise ValueError(f"no threshold is called {name!r}; did you mean {', '.join(near)}?")
-    return Thresholds(**given)  # type: ignore[arg-type]
+    kinds = {name: type(getattr(Thresholds, name)) for name in given}  # a whole number stays one
+    return Thresholds(**{name: kinds[name](value) for name, value in given.items()})
 
 
 def _in_float64(scores: Scores) -> Scores:

@@ -12,6 +12,7 @@ _HOME = {
     },
     **{verb: f"textlatent.run.{verb}" for verb in ("encode", "standardise", "validate", "environment")},
     **{verb: f"textlatent.run.{verb}" for verb in ("curve", "compare")},
+    "diagnose": "textlatent.run.diagnose",
     "report": "textlatent.run.report",
     "list_recipes": "textlatent.run.recipes",
     "find_recipe": "textlatent.run.recipes",
@@ -19,6 +20,7 @@ _HOME = {
     "Run": "textlatent.run.folder",
     "write_rows": "textlatent.run.score",
     "ledger_rows": "textlatent.diagnostics.ledger",
+    "remedy_rows": "textlatent.diagnostics.remedies",
 }
 
 __all__ = list(_HOME)

@@ -36,6 +36,7 @@ from textlatent.training.options import PARTS, Stage, TrainingOptions
 from textlatent.training.position import Position
 from textlatent.training.signals import SIGTERM_EXIT, TrainingStopped, on_sigterm
 from textlatent.training.sums import Window, pack, unpack
+from textlatent.training.watch import asked_rate, last_words, watch
 
 
 class Trainer:
@@ -106,6 +107,7 @@ class Trainer:
             late = torch.tensor(float(self.terminated.is_set()), device=self.accelerator.device)
             if self.accelerator.reduce(late, reduction="sum"):  # it came after the last step, to any process
                 self._stop()
+        self.journal.notes(last_words(self.position))
         return self.position
 
     # ------------------------------------------------------------------------------------------------------- a stage
@@ -291,13 +293,15 @@ class Trainer:
             seed=self.seed,
             tokens_per_batch=self.options.tokens_per_step,
             precision=self.options.precision,
-            keep_latents=runs_ahead,
+            keep_latents=True,
             pad_id=self.pad_id,
         )
         told = judge(self.position, stage.objective, scores, patience=self.options.patience)
         if runs_ahead:
             told |= aggressive.look(self.position, scores)
-        self.journal.write({"event": "validate", "step": self.position.step, "stage": stage.name, **told})
+        watched, notes = watch(self.position, scores, target_rate=asked_rate(stage.objective))
+        self.journal.write({"event": "validate", "step": self.position.step, "stage": stage.name, **told, **watched})
+        self.journal.notes(notes)
         return told["best"]
 
     # ------------------------------------------------------------------------------------------- saving and resuming

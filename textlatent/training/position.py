@@ -22,6 +22,8 @@ class Position:
         stopped_early: this stage ended by patience.
         aggressive_over: this stage's encoder no longer runs ahead.
         information: I(y; z) at the last validation while it did, nats.
+        verdict: of the last validation (watch.watch); None before the first, or without a latent.
+        empty_since: the step whose validation first found the latent empty, while it is.
         objective: state of the objective.
         window: sums since the last log line.
     """
@@ -39,6 +41,8 @@ class Position:
     stopped_early: bool = False
     aggressive_over: bool = False
     information: float | None = None
+    verdict: str | None = None
+    empty_since: int | None = None
     objective: dict[str, Any] = field(default_factory=dict)
     window: dict[str, float] = field(default_factory=dict)
 

@@ -1,0 +1,154 @@
+"""diagnose on a run: the file, what is in it, its exit codes on the command line, and what it refuses."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tests.toy_run import toy_recipe
+from textlatent import run as verbs
+from textlatent.cli.main import app
+from textlatent.diagnostics.use import gain_per_position, nats_lost
+from textlatent.diagnostics.verdict import VERDICTS, Diagnosis
+from textlatent.recipe.load import load_recipe
+from textlatent.run.diagnose import _many_draws, asked_rate, collapse_step
+from textlatent.run.folder import Run
+from textlatent.scores import Scores
+
+
+@pytest.fixture(scope="module")
+def diagnosed(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Diagnosis]:
+    """A copy to write in, and its diagnosis; there are few test sentences, so the floor is lowered."""
+    folder = tmp_path_factory.mktemp("diagnosed") / "run"
+    shutil.copytree(trained.folder, folder)
+    return Run(folder), verbs.diagnose(folder, refine=False, floor=10)
+
+
+def _condition(run: Run, name: str) -> Scores:
+    return Scores.load(run.folder / "conditions" / f"{name}.safetensors")[0]
+
+
+def test_the_file_holds_the_diagnosis_and_what_it_rests_on(diagnosed: tuple[Run, Diagnosis]) -> None:
+    run, found = diagnosed
+    written = json.loads((run.folder / "diagnosis.json").read_text())
+    assert written | found.to_dict() == written
+    assert written["overall"] in VERDICTS
+    assert written["thresholds"]["floor"] == 10
+    own, other = _condition(run, "own"), _condition(run, "other")
+    assert written["nats_lost"]["other"]["value"] == nats_lost(own, other).value
+    assert set(written["nats_lost"]) == {"other", "prior_draw", "prior_mean"}
+    gains = gain_per_position(own, other)
+    assert [(g["value"], g["sentences"]) for g in written["gain_per_position"]] == [(g.value, g.count) for g in gains]
+    assert written["split"] == "test"
+    assert written["target_rate_nats"] is None
+    assert written["collapse_step"] is None
+    assert "torch" in written["versions"]
+
+
+def test_the_inference_gap_is_the_ledger_s_where_the_sentences_are_the_same(diagnosed: tuple[Run, Diagnosis]) -> None:
+    run, _ = diagnosed
+    inference = json.loads((run.folder / "diagnosis.json").read_text())["inference"]
+    assert inference["samples"] == 8
+    assert inference["gap_nats"]["value"] == pytest.approx(run.ledger["gap_nats"]["value"], abs=1e-6)
+    own = _condition(run, "own")
+    assert _many_draws(run, own.select(torch.arange(5))) is None
+    moved = own.from_dict(own.to_dict() | {"posterior_mean": own.need("posterior_mean") + 0.1})
+    assert _many_draws(run, moved) is None
+
+
+def test_without_conditions_the_ears_are_not_tested(trained: Run, tmp_path: Path) -> None:
+    shutil.copytree(trained.folder, tmp_path / "run")
+    (tmp_path / "run" / "scores.safetensors").unlink()
+    found = verbs.diagnose(tmp_path / "run", conditions=False, refine=False)
+    assert [c.illness for c in found.checks if c.value is None] == ["ignored", "memorising"]
+    written = json.loads((tmp_path / "run" / "diagnosis.json").read_text())
+    assert (written["nats_lost"], written["gain_per_position"]) == ({}, [])
+    assert written["inference"]["gap_nats"] is None
+
+
+@pytest.mark.parametrize("key", ["target_rate", "minimum_rate", "capacity"])
+def test_the_rate_that_the_last_stage_asks_for(key: str, tmp_path: Path) -> None:
+    stages = [{"name": "first", "objective": {key: 2.0}}, {"name": "last", "objective": {key: 3.0}}]
+    assert asked_rate(load_recipe(toy_recipe(tmp_path, {"stages": stages}))) == 3.0
+    assert asked_rate(load_recipe(toy_recipe(tmp_path))) is None
+
+
+def test_the_step_at_which_the_last_collapse_began(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("")
+    run = Run(tmp_path)
+    assert collapse_step(run) is None
+    for verdicts, expected in (
+        (["healthy", "collapsed", "collapsed"], 20),
+        (["collapsed", "healthy", "collapsed"], 30),
+        (["collapsed", "healthy"], None),
+        ([], None),
+    ):
+        events = [{"event": "validate", "step": 10 * (i + 1), "verdict": v} for i, v in enumerate(verdicts)]
+        events.append({"event": "log", "step": 50})
+        (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+        assert collapse_step(run) == expected
+
+
+# --------------------------------------------------------------------------------------------------- the command line
+
+
+def _verdict(overall: str, diagnosed: tuple[Run, Diagnosis]) -> Diagnosis:
+    _, found = diagnosed
+    return Diagnosis(overall, found.checks, ("a note",), found.sentences, found.thresholds)
+
+
+@pytest.mark.parametrize(
+    ("overall", "code"), [("healthy", 0), ("collapsed", 1), ("partly collapsed", 1), ("underpowered", 3)]
+)
+def test_the_exit_code_is_the_verdict(
+    overall: str, code: int, diagnosed: tuple[Run, Diagnosis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def stand_in(run: str, **settings: Any) -> Diagnosis:
+        asked.update(settings)
+        return _verdict(overall, diagnosed)
+
+    monkeypatch.setitem(vars(verbs), "diagnose", stand_in)
+    result = CliRunner().invoke(app, ["diagnose", "runs/x", "--no-refine", "--threshold", "negligible=0.2"])
+    assert result.exit_code == code
+    assert (asked["refine"], asked["negligible"]) == (False, 0.2)
+    lines = result.stdout.splitlines()
+    assert "note: a note" in lines
+    assert lines[-1].startswith(f"verdict: {overall}.")
+    for check in diagnosed[1].checks:
+        assert any(line.startswith(check.name) for line in lines)
+
+
+def test_bad_input_is_a_sentence(
+    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from textlatent.cli import main
+
+    for arguments, words in (
+        ([str(tmp_path)], "is not a run's folder"),
+        ([str(trained.folder), "--threshold", "negligable=0.2"], "did you mean negligible"),
+        ([str(trained.folder), "--threshold", "negligible"], "must be NAME=VALUE"),
+    ):
+        monkeypatch.setattr("sys.argv", ["textlatent", "diagnose", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            main.main()
+        assert stopped.value.code == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_language_model_has_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: lm\ndata: {path: corpus}\nmodel: {latent_size: 0}\n")
+    with pytest.raises(ValueError, match="this is a language model"):
+        verbs.diagnose(tmp_path)
+
+
+def test_remedies_are_listed() -> None:
+    result = CliRunner().invoke(app, ["ls", "remedies"])
+    assert result.exit_code == 0
+    assert "objective.target_rate=5.0" in result.stdout
+    assert "arXiv:1901.05534" in result.stdout
