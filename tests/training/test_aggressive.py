@@ -14,7 +14,7 @@ from torch import Tensor
 from tests.toy_run import NO_DROPOUT, toy_recipe, toy_trainer
 from textlatent.objective.objective import Objective
 from textlatent.scores import Scores
-from textlatent.training.aggressive import POSTERIORS, Ahead, information, look, run_ahead, sentences_of
+from textlatent.training.aggressive import POSTERIORS, Ahead, information, look, run_ahead, sentences_of, spread
 from textlatent.training.loop import Trainer
 from textlatent.training.options import Stage
 from textlatent.training.position import Position
@@ -74,18 +74,24 @@ def test_information_of_posteriors_alike_and_apart() -> None:
 
 
 def test_information_is_looked_for_in_a_thousand() -> None:
-    """Of 3,000 posteriors far apart a thousand are taken, from all of them: two halves alike would show ln 500."""
-    apart = torch.arange(3000.0)[:, None]
-    assert information(_scores(apart)) == pytest.approx(math.log(POSTERIORS))
+    """From the first to the last, evenly; all of them where they are fewer."""
+    places = spread(3000)
+    assert (len(places), places[0], places[-1]) == (POSTERIORS, 0, 2999)
+    assert places.diff().unique().tolist() in ([2, 3, 4], [3], [2, 3], [3, 4])
+    assert spread(5).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_it_is_over_when_the_information_falls() -> None:
     position = Position()
     apart, alike = _scores(torch.arange(4.0)[:, None]), _scores(torch.zeros(4, 1))
     for scores, over in ((alike, False), (apart, False), (apart, False), (alike, True)):
-        told = look(position, scores)
+        told, notes = look(position, scores)
         assert told["aggressive_over"] is position.aggressive_over is over
         assert told["information_lower_nats"] == position.information
+        assert bool(notes) == over
+    assert notes == [
+        "step 0: the information fell from 1.39 to 0.00 nats; encoder and decoder learn together from here on."
+    ]
     position.next_stage()
     assert (position.aggressive_over, position.information) == (False, None), "each stage has its own"
 
@@ -183,14 +189,14 @@ def test_moments_are_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_when_it_is_over_steps_are_ordinary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The information falls at step 4: from there it is, bit for bit, a stage that was never aggressive."""
     _informations(monkeypatch, iter([2.0, 1.0]))
-    steps = {"training": {"steps": 7}}
+    steps = {"training": {"steps": 7, "validate_every": 7}, "stages": [AHEAD | {"information_every": 2}]}
     run = _Watched(tmp_path, steps, name="aggressive")
     run.trainer.fit()
     assert run.trainer.position.aggressive_over
     assert [len(run.of_a_step(step)) for step in range(4, 7)] == [1, 1, 1]
     assert run.moved[-3:] == [{"encoder", "prior", "decoder"}] * 3
-    told = [event["aggressive_over"] for event in run.events if "aggressive_over" in event]
-    assert told == [False, True]
+    told = [(event["step"], event["aggressive_over"]) for event in run.events if event["event"] == "information"]
+    assert told == [(2, False), (4, True)]
 
     other = _Watched(tmp_path, steps, {"stages": [{"name": "train"}]}, name="ordinary").trainer
     shutil.copytree(run.trainer.checkpoints.path(4), other.checkpoints.path(4))

@@ -332,11 +332,13 @@ class Stage(Section):
     reset: list[Literal["encoder", "prior", "decoder"]] = []
     """The parts that start anew before it."""
     aggressive: bool = False
-    """The encoder runs ahead of each step of the rest, until the information in z falls between two validations."""
+    """The encoder runs ahead of each step of the rest, until the information in z falls (He et al. 2019)."""
     encoder_updates: int = Field(100, ge=1)
     """Updates of the encoder alone before a step of an aggressive stage, at most."""
     encoder_window: int = Field(15, ge=1)
     """Such updates over which the loss is averaged; the first window above the one before ends them."""
+    information_every: int | None = Field(None, ge=1)
+    """Steps between two looks at the information in z, of an aggressive stage; null looks at each validation."""
     objective: Objective = Objective()
     """What differs from the recipe's objective, and only that."""
 

@@ -65,6 +65,7 @@ def build_stages(recipe: Recipe) -> list[Stage]:
             aggressive=stage.aggressive,
             encoder_updates=stage.encoder_updates,
             encoder_window=stage.encoder_window,
+            information_every=stage.information_every,
         )
         for stage in recipe.stages
     ]

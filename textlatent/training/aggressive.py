@@ -1,11 +1,11 @@
 """Aggressive encoder training: before each step of the rest, the encoder alone learns until its loss stops falling.
 
 The decoder learns to do without z while the posterior still lags behind it; an encoder that has caught up before every
-step of the decoder is worth listening to. It ends for good when the information in z falls from one validation to the
-next, and ordinary steps follow.
+step of the decoder is worth listening to. It ends for good when the information in z falls from one look at the
+validation sentences to the next, and ordinary steps follow.
 
 Source: He et al. 2019, arXiv:1901.05534, algorithm 1. Two deviations: AdamW takes the place of SGD (its moments are a
-parameter's own, so that those of encoder and decoder are apart), and the information is checked at each validation.
+parameter's own, so that those of encoder and decoder are apart), and a gradient is clipped by the norm of what moves.
 """
 
 import math
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from textlatent.nats.bounds import information_bounds
@@ -68,20 +69,30 @@ def sentences_of(number: int, *, own: Tensor, plan: list[Tensor], words: tuple[i
     return own if number == 1 else plan[seed_of(*words, number) % len(plan)]
 
 
+def spread(count: int) -> Int[Tensor, " n"]:
+    """At most POSTERIORS of `count` positions, evenly spaced."""
+    return torch.linspace(0, count - 1, min(POSTERIORS, count)).round().long()
+
+
 def information(scores: Scores) -> float:
-    """A lower bound on I(y; z) from at most POSTERIORS posteriors, evenly spaced among the sentences, nats."""
-    chosen = torch.linspace(0, len(scores) - 1, min(POSTERIORS, len(scores))).round().long()
+    """A lower bound on I(y; z) from one draw of each posterior, nats."""
     mean, log_variance = scores.need("posterior_mean"), scores.need("posterior_log_variance")
-    return information_bounds(mean[chosen], log_variance[chosen], scores.need("z")[0, chosen]).lower.value
+    return information_bounds(mean, log_variance, scores.need("z")[0]).lower.value
 
 
-def look(position: Position, scores: Scores) -> dict[str, Any]:
-    """What a validation says of the information; the mode is over once it has fallen since the last one.
+def look(position: Position, scores: Scores) -> tuple[dict[str, Any], list[str]]:
+    """The information, and a sentence if the mode is over: once it has fallen since the last look.
 
     Args:
         position: changed in place.
-        scores: of the validation sentences, with latents.
+        scores: of some validation sentences, with latents.
     """
     before, position.information = position.information, information(scores)
     position.aggressive_over = before is not None and position.information < before
-    return {"information_lower_nats": position.information, "aggressive_over": position.aggressive_over}
+    told = {"information_lower_nats": position.information, "aggressive_over": position.aggressive_over}
+    if not position.aggressive_over:
+        return told, []
+    return told, [
+        f"step {position.step}: the information fell from {before:.2f} to {position.information:.2f} nats; encoder and "
+        "decoder learn together from here on."
+    ]

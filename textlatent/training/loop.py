@@ -1,7 +1,6 @@
 """The training loop, top to bottom: stages, steps, one optimiser update each, checkpoints that resume to the bit.
 
-(In an aggressive stage a step has many updates: the encoder's alone, then one of the rest.)
-
+(A step of an aggressive stage has many updates: the encoder's alone, then one of the rest.)
 A step is a set of sentences, fixed by (seed, epoch, step) alone. Processes and accumulation parts share it out, so the
 gradient is the same sum over the same sentences in every launch shape:
 
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from textlatent.corpus.batches import EncodedSplit, collate, mean_sentences_per_step, plan_epoch, share
 from textlatent.objective.objective import Objective, Terms
+from textlatent.scores import Scores
 from textlatent.training import aggressive
 from textlatent.training.best import judge
 from textlatent.training.checkpoint import Checkpoints, recover_folder, write_folder
@@ -34,6 +34,7 @@ from textlatent.training.journal import Journal
 from textlatent.training.optimizer import build_optimizer, learning_rate_at, reinitialise, seed_of, seed_torch
 from textlatent.training.options import PARTS, Stage, TrainingOptions
 from textlatent.training.position import Position
+from textlatent.training.reference import Reference
 from textlatent.training.signals import SIGTERM_EXIT, TrainingStopped, on_sigterm
 from textlatent.training.sums import Window, pack, unpack
 from textlatent.training.watch import asked_rate, last_words, watch
@@ -88,6 +89,7 @@ class Trainer:
         self.terminated = threading.Event()
         self.mean_sentences = mean_sentences_per_step(train.lengths, tokens_per_step=options.tokens_per_step, seed=seed)
         self.wrapped: Any = model
+        self.reference: Reference | None = None
         self.optimizer: Any = None
 
     def fit(self) -> Position:
@@ -119,12 +121,8 @@ class Trainer:
         for sentences in self._steps(stage):
             started = time.perf_counter()
             sums = self._step(stage, sentences)
-            position.step += 1
-            position.stage_step += 1
-            position.epoch_step += 1
-            position.tokens += int(sums["tokens"] + sums["encoder_tokens"])
             seconds = time.perf_counter() - started
-            position.seconds += seconds
+            position.advance(tokens=int(sums["tokens"] + sums["encoder_tokens"]), seconds=seconds)
             window.add(sums, seconds=seconds)
             self._after_step(stage, window)
             if sums["terminated"]:
@@ -146,18 +144,14 @@ class Trainer:
             self.checkpoints.load_optimizer(resumed, model=self.model, optimizer=self.optimizer)
             stage.objective.load_state_dict(self.position.objective)
         self.wrapped = self.accelerator.prepare(self.model)
+        self._calibrate()
         self.model.train()
 
     def _steps(self, stage: Stage) -> Iterator[Tensor]:
         """The stage's steps still to come, epoch after epoch: each a set of sentences, a function of the position."""
-        position = self.position
+        position, budget = self.position, self.options.tokens_per_step
         while True:
-            self.plan = plan_epoch(
-                self.train.lengths,
-                tokens_per_step=self.options.tokens_per_step,
-                seed=self.seed,
-                epoch=position.epoch,
-            )
+            self.plan = plan_epoch(self.train.lengths, tokens_per_step=budget, seed=self.seed, epoch=position.epoch)
             while position.epoch_step < len(self.plan):
                 if position.stage_step >= stage.steps or position.stopped_early:
                     return
@@ -198,12 +192,11 @@ class Trainer:
         for part in range(options.accumulation):
             seed_torch(seed_of(*place, rank, part))
             mine = share(sentences, parts=world * options.accumulation, part=rank + part * world)
-            last = part + 1 == options.accumulation
-            with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
+            with nullcontext() if part + 1 == options.accumulation else self.accelerator.no_sync(self.wrapped):
                 noise = seed_of(*place) if number else self.seed
-                terms, weight, observed = self._forward(stage.objective, mine, sentences, noise=noise)
+                terms, weight = self._forward(stage.objective, mine, sentences, noise=noise)
                 self.accelerator.backward(terms.loss * (weight * world / self.mean_sentences))
-            totals.append(pack(terms, weight=weight, terminated=self.terminated.is_set(), observed=observed))
+            totals.append(pack(terms, weight=weight, terminated=self.terminated.is_set()))
         total = sum(totals[1:], totals[0])
         if world > 1:
             total = self.accelerator.reduce(total, reduction="sum")
@@ -214,37 +207,45 @@ class Trainer:
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if options.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, options.clip, norm)
-        sums = unpack(total, norm, observed=len(observed))
+        sums = unpack(total, norm)
         must_be_finite(sums, step=self.position.step + 1, precision=options.precision, saved=self.checkpoints.steps)
-        self.model.observe(sums["observed"], count=sums["count"])
         rate = learning_rate_at(self.position.stage_step, steps=stage.steps, options=options)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self._calibrate()
         if not number:
             stage.objective.observe(rate=sums["rate"], kl=sums["kl"], count=sums["count"])
         return sums | {"beta": beta, "learning_rate": rate}
 
-    def _forward(
-        self, objective: Objective, mine: Tensor, sentences: Tensor, *, noise: int
-    ) -> tuple[Terms, float, Tensor]:
-        """A part's sums, its weight (0: it is empty and only keeps the processes in step), what the model observes."""
+    def _calibrate(self) -> None:
+        """Tell a model that asks for it what its reference sentences look like at the weights as they now are."""
+        if self.model.calibrates:
+            self.reference = self.reference or Reference(
+                self.train,
+                seed=self.seed,
+                tokens_per_batch=self.options.tokens_per_step,
+                pad_id=self.pad_id,
+                device=self.accelerator.device,
+            )
+            self.reference.calibrate(self.model, precision=self.options.precision)
+
+    def _forward(self, objective: Objective, mine: Tensor, sentences: Tensor, *, noise: int) -> tuple[Terms, float]:
+        """A part's sums, and its weight: 0 where the part is empty and only keeps the processes in step."""
         weight = 1.0 if len(mine) else 0.0
         batch = collate(self.train, mine if len(mine) else sentences[:1], pad_id=self.pad_id)
         device = self.accelerator.device
         inputs = {name: batch[name].to(device, non_blocking=True) for name in ("tokens", "lengths", "index")}
         with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-            epoch = self.position.epoch + 1  # epoch 0 is evaluation's
             scores = self.wrapped(
                 **inputs,
                 seed=noise,
-                epoch=epoch,
+                epoch=self.position.epoch + 1,  # epoch 0 is evaluation's
                 samples=objective.importance_samples,
                 densities=objective.needs_densities,
-                keep_latents=self.model.observes,
             )
-        return objective(scores, self.position.stage_step), weight, self.model.step_sums(scores)
+        return objective(scores, self.position.stage_step), weight
 
     # -------------------------------------------------------------------------------------------------- after a step
 
@@ -255,6 +256,9 @@ class Trainer:
         if ended or position.step % options.validate_every == 0:
             better = self._validate(stage)
             ended = ended or position.stopped_early
+        if stage.aggressive and not position.aggressive_over:
+            if position.stage_step % (stage.information_every or options.validate_every) == 0:
+                self._look(stage)
         if ended or position.step % options.log_every == 0:
             self._log(stage, window)
         if self.sampler and options.sample_every and (ended or position.step % options.sample_every == 0):
@@ -284,25 +288,32 @@ class Trainer:
 
     def _validate(self, stage: Stage) -> bool:
         """Rate and distortion of the validation sentences; whether this is the best so far."""
-        runs_ahead = stage.aggressive and not self.position.aggressive_over
-        scores = evaluate(
-            self.model,
-            self.valid,
-            accelerator=self.accelerator,
-            samples=stage.objective.importance_samples,
-            seed=self.seed,
-            tokens_per_batch=self.options.tokens_per_step,
-            precision=self.options.precision,
-            keep_latents=True,
-            pad_id=self.pad_id,
-        )
+        scores = self._evaluate(samples=stage.objective.importance_samples)
         told = judge(self.position, stage.objective, scores, patience=self.options.patience)
-        if runs_ahead:
-            told |= aggressive.look(self.position, scores)
         watched, notes = watch(self.position, scores, target_rate=asked_rate(stage.objective))
         self.journal.write({"event": "validate", "step": self.position.step, "stage": stage.name, **told, **watched})
         self.journal.notes(notes)
         return told["best"]
+
+    def _look(self, stage: Stage) -> None:
+        """Has the information fallen? Then the encoder no longer runs ahead."""
+        scores = self._evaluate(positions=aggressive.spread(len(self.valid)))
+        told, notes = aggressive.look(self.position, scores)
+        self.journal.write({"event": "information", "step": self.position.step, "stage": stage.name, **told})
+        self.journal.notes(notes)
+
+    def _evaluate(self, **more: Any) -> Scores:
+        """Scores of the validation sentences."""
+        return evaluate(
+            self.model,
+            self.valid,
+            accelerator=self.accelerator,
+            seed=self.seed,
+            tokens_per_batch=self.options.tokens_per_step,
+            precision=self.options.precision,
+            pad_id=self.pad_id,
+            **more,
+        )
 
     # ------------------------------------------------------------------------------------------- saving and resuming
 
@@ -314,9 +325,8 @@ class Trainer:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process and self.position.step not in self.checkpoints.steps()[:1]:
-            self.checkpoints.save(
-                self.position.step, model=self.model, optimizer=self.optimizer, state=vars(self.position)
-            )
+            state = vars(self.position)
+            self.checkpoints.save(self.position.step, model=self.model, optimizer=self.optimizer, state=state)
         self.accelerator.wait_for_everyone()
 
     def _save_best(self) -> None:

@@ -71,6 +71,7 @@ class Stage:
         aggressive: the encoder runs ahead of the rest, until the information falls (training/aggressive.py).
         encoder_updates: encoder-only updates before a step of the rest, at most; He et al. 2019 take 100.
         encoder_window: encoder-only updates over which the loss is compared; they take 15 on text.
+        information_every: steps between two looks at the information; None looks when it validates.
 
     Raises:
         ValueError: an aggressive stage in which encoder and decoder do not both learn, or a number below 1.
@@ -84,6 +85,7 @@ class Stage:
     aggressive: bool = False
     encoder_updates: int = 100
     encoder_window: int = 15
+    information_every: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""

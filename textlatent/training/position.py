@@ -21,7 +21,7 @@ class Position:
         without_better: validations since then.
         stopped_early: this stage ended by patience.
         aggressive_over: this stage's encoder no longer runs ahead.
-        information: I(y; z) at the last validation while it did, nats.
+        information: I(y; z) at the last look while it did, nats.
         verdict: of the last validation (watch.watch); None before the first, or without a latent.
         empty_since: the step whose validation first found the latent empty, while it is.
         objective: state of the objective.
@@ -45,6 +45,11 @@ class Position:
     empty_since: int | None = None
     objective: dict[str, Any] = field(default_factory=dict)
     window: dict[str, float] = field(default_factory=dict)
+
+    def advance(self, *, tokens: int, seconds: float) -> None:
+        """Count one step."""
+        self.step, self.stage_step, self.epoch_step = self.step + 1, self.stage_step + 1, self.epoch_step + 1
+        self.tokens, self.seconds = self.tokens + tokens, self.seconds + seconds
 
     def next_stage(self) -> None:
         """Stand at the beginning of the next stage: what was best, and how long ago, is each stage's own."""

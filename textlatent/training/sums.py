@@ -11,28 +11,18 @@ from textlatent.objective.objective import Terms
 _NAMES = ("count", "terminated", "tokens", "rate", "distortion", "loss")
 
 
-def pack(
-    terms: Terms, *, weight: float, terminated: bool, observed: Float[Tensor, " m"] | None = None
-) -> Float[Tensor, " n"]:
-    """count, SIGTERM, tokens, rate, distortion, loss (nats), KL per dimension, what the model observes; float64."""
+def pack(terms: Terms, *, weight: float, terminated: bool) -> Float[Tensor, " n"]:
+    """count, SIGTERM seen, tokens, rate, distortion, loss (nats), then KL per dimension: float64 sums over a part."""
     known = torch.tensor([terms.count * weight, float(terminated)], dtype=torch.float64, device=terms.rate.device)
     sums = [x.double() * weight for x in (terms.tokens, terms.rate, terms.distortion, terms.loss.detach())]
-    rest = [terms.kl.double() * weight] + ([] if observed is None else [observed.double() * weight])
-    return torch.cat([known, torch.stack(sums), *rest])
+    return torch.cat([known, torch.stack(sums), terms.kl.double() * weight])
 
 
-def unpack(packed: Float[Tensor, " n"], norm: Float[Tensor, ""], *, observed: int = 0) -> dict[str, Any]:
-    """The sums by name, in one transfer from the device: kl and what is observed on the CPU, the others plain numbers.
-
-    Args:
-        packed: by `pack`.
-        norm: of the gradient.
-        observed: how many of the numbers are the model's own.
-    """
+def unpack(packed: Float[Tensor, " n"], norm: Float[Tensor, ""]) -> dict[str, Any]:
+    """The sums by name, in one transfer from the device: kl a tensor [D] on the CPU, the others plain numbers."""
     values = torch.cat([packed, norm.double().reshape(1)]).cpu()
     numbers = values.tolist()
-    kl, own = values[len(_NAMES) : -1].tensor_split([len(values) - len(_NAMES) - 1 - observed])
-    return dict(zip(_NAMES, numbers, strict=False)) | {"gradient_norm": numbers[-1], "kl": kl, "observed": own}
+    return dict(zip(_NAMES, numbers, strict=False)) | {"gradient_norm": numbers[-1], "kl": values[len(_NAMES) : -1]}
 
 
 _SUMMED = ("count", "tokens", "rate", "distortion", "encoder_updates", "encoder_tokens")
