@@ -238,8 +238,10 @@ def test_no_latent_is_a_language_model() -> None:
     model, rows = vae(latent_size=0), batch(SENTENCES)
     scores = score(model, rows)
     assert torch.equal(scores.rate(), torch.zeros(len(rows["lengths"]), dtype=torch.float64))
-    assert scores.need("log_p_enc").abs().max() == 0 and scores.need("log_p_pri").abs().max() == 0
-    assert not list(model.encoder.parameters()) and not list(model.prior.parameters())
+    assert scores.need("log_p_enc").abs().max() == 0
+    assert scores.need("log_p_pri").abs().max() == 0
+    assert not list(model.encoder.parameters())
+    assert not list(model.prior.parameters())
     for row, length in enumerate(rows["lengths"]):
         sentence = rows["tokens"][row : row + 1, :length]
         before = torch.cat([sentence.new_full((1, 1), model.config.decoder.bos_token_id), sentence[:, :-1]], 1)
@@ -343,20 +345,22 @@ def test_normalised_means_are_refused_under_a_prior_that_learns() -> None:
         vae(prior="learned", batch_norm=0.5)
 
 
-def test_normalised_means_are_told_of_a_step_s_sums() -> None:
-    """The step's own statistics then: a rate of D gamma^2 / 2 in the means alone, whatever the batch said before."""
-    model, rows = vae(batch_norm=0.5), batch(SENTENCES)
-    assert model.observes
-    with torch.no_grad():
-        model.observe(model.step_sums(model(**rows, keep_latents=True)), count=6)
-        scores = model(**rows, keep_latents=True)
-    spread = scores.posterior_mean.var(0, correction=0)
-    torch.testing.assert_close(spread, torch.full((3,), 0.25).double(), rtol=1e-3, atol=0)
-    assert scores.rate().mean() > 3 * 0.25 / 2 * 0.999
+def test_normalised_means_are_calibrated() -> None:
+    """On those very sentences: a rate of D gamma^2 / 2 in the means alone; without them there is nothing to do."""
+    model, rows = vae(batch_norm=0.5).train(), batch(SENTENCES)
+    assert model.calibrates
+    model.calibrate([(rows["tokens"][:4], rows["lengths"][:4]), (rows["tokens"][4:], rows["lengths"][4:])])
+    assert model.training
+    scores = score(model.eval(), rows)
+    torch.testing.assert_close(
+        0.5 * scores.posterior_mean.square().mean(0), torch.full((3,), 0.125).double(), rtol=1e-5, atol=0
+    )
+    assert scores.rate().mean() > 3 * 0.125 * 0.999
     plain = vae()
-    assert not plain.observes
-    assert len(plain.step_sums(plain(**rows))) == 0
-    plain.observe(torch.zeros(0), count=6)
+    assert not plain.calibrates
+    before = {name: tensor.clone() for name, tensor in plain.state_dict().items()}
+    plain.calibrate([(rows["tokens"], rows["lengths"])])
+    assert all(torch.equal(before[name], tensor) for name, tensor in plain.state_dict().items())
 
 
 def test_the_rate_of_normalised_means_is_not_the_encoder_s_to_lower() -> None:

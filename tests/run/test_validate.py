@@ -196,12 +196,18 @@ def test_cost_grows_with_what_it_is_made_of(corpus: Path) -> None:
     base = cost()
     assert cost(steps=20).minutes == pytest.approx(2 * base.minutes)
     assert cost(tokens_per_step=128).flops == pytest.approx(2 * base.flops)
-    drawn = estimate(load_recipe(_recipe(corpus, objective={"importance_samples": 5})), vocabulary=100, cores=1)
-    once = estimate(load_recipe(_recipe(corpus)), vocabulary=100, cores=1)
-    assert drawn is not None
-    assert once is not None
-    assert 2 * once.flops < drawn.flops < 5 * once.flops
     assert cost(accumulation=2).memory < base.memory < cost(tokens_per_step=4096).memory
+
+
+def test_every_further_draw_costs_the_decoder_the_same(corpus: Path) -> None:
+    """The encoder reads a sentence once, however many z are drawn."""
+    found = []
+    for draws in (1, 2, 5):
+        cost = estimate(load_recipe(_recipe(corpus, objective={"importance_samples": draws})), vocabulary=100, cores=1)
+        assert cost is not None
+        found.append(cost.flops)
+    assert found[2] - found[0] == pytest.approx(4 * (found[1] - found[0]))
+    assert found[0] < found[1] < 2 * found[0]
 
 
 def test_a_dry_run_trains_two_steps_and_leaves_nothing(

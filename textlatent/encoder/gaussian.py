@@ -1,6 +1,7 @@
 """A transformer pooled to the mean and log-variance of a diagonal Gaussian."""
 
 import math
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
@@ -82,8 +83,17 @@ class GaussianEncoder(Encoder):
 
     def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> DiagonalGaussian:
         """N(mu(y), sigma(y)^2) of each sentence, mean and log-variance [B, D] in the parameters' precision."""
+        return self._posterior(self._hidden(tokens, mask), mask)
+
+    def _hidden(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         tokens = torch.where(mask, tokens, tokens[:, :1])  # attention gives padding weight 0, but 0 * NaN is NaN
-        return self._posterior(self.backbone(input_ids=tokens, attention_mask=mask.long()).last_hidden_state, mask)
+        return self.backbone(input_ids=tokens, attention_mask=mask.long()).last_hidden_state
+
+    def _affine(self, hidden: Float[Tensor, "B T H"], mask: Bool[Tensor, "B T"]) -> list[Tensor]:
+        """The mean as the head has it, and the log-variance if it is learned."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            pooled = pool(hidden.to(self.head.weight.dtype), mask, self.pooling)
+            return list(cast(Tensor, self.head(pooled)).split(self.latent_size, -1))
 
     def from_embeddings(self, embeddings: Float[Tensor, "K T E"]) -> DiagonalGaussian:
         """N(mu, sigma^2) of inputs that stand where the tokens' embeddings would, no padding among them, [K, D]."""
@@ -97,11 +107,9 @@ class GaussianEncoder(Encoder):
         return self.backbone.get_input_embeddings().embedding_dim
 
     def _posterior(self, hidden: Float[Tensor, "B T H"], mask: Bool[Tensor, "B T"]) -> DiagonalGaussian:
-        with torch.autocast(hidden.device.type, enabled=False):
-            pooled = pool(hidden.to(self.head.weight.dtype), mask, self.pooling)
-            mean, *log_variance = cast(Tensor, self.head(pooled)).split(self.latent_size, -1)
-            if self.norm is not None:  # a bias would be taken off again, some steps late: it would only drift
-                mean = self.norm(mean - self.head.bias[: self.latent_size])
+        mean, *log_variance = self._affine(hidden, mask)
+        if self.norm is not None:
+            mean = self.norm(mean)
         if not log_variance:
             return DiagonalGaussian(mean, self.log_variance.expand_as(mean))
         return DiagonalGaussian(mean, log_variance[0] + self.log_variance_bias)
@@ -111,6 +119,12 @@ class GaussianEncoder(Encoder):
         if self.norm is None:
             return posterior
         return DiagonalGaussian(self.norm.held(posterior.mean), posterior.log_variance)
+
+    @torch.no_grad()
+    def calibrate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Normalise means by their statistics over reference sentences, given as tokens and mask of each batch."""
+        if self.norm is not None:
+            self.norm.calibrate(torch.cat([self._affine(self._hidden(*batch), batch[1])[0] for batch in batches]))
 
     @torch.no_grad()
     def rescale(self, unit: DiagonalGaussian) -> None:

@@ -1,7 +1,7 @@
 """What every instance does: sentences to Scores, sentences to z, z to sentences; it owns and saves its tokenizer."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -82,16 +82,16 @@ class Autoencoder(PreTrainedModel):
 
     @property
     @abstractmethod
-    def observes(self) -> bool:
-        """Whether a step of training must tell the model its sums (`step_sums`, `observe`), latents kept."""
+    def calibrates(self) -> bool:
+        """Whether `calibrate` is to be called with reference sentences before the first step and after each."""
 
     @abstractmethod
-    def step_sums(self, scores: Scores) -> Float[Tensor, " m"]:
-        """What the model wants of a batch, summed over its sentences, float64; empty if it wants nothing."""
+    def calibrate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Take from reference sentences what the model wants to know of a corpus at its weights as they are.
 
-    @abstractmethod
-    def observe(self, sums: Float[Tensor, " m"], *, count: float) -> None:
-        """Take in one training step's `step_sums` over all its sentences on all processes."""
+        Args:
+            batches: tokens [B, T] and lengths [B] of each.
+        """
 
     def loss(self, **batch: Any) -> Float[Tensor, ""]:
         """The mean -ELBO of a batch, nats per sentence: for people with their own loop."""

@@ -1,6 +1,7 @@
 """The sentence VAE: Gaussian encoder x Gaussian prior x sentence decoder x pathwise gradient."""
 
 import math
+from collections.abc import Iterable
 from copy import deepcopy
 
 import torch
@@ -73,7 +74,7 @@ class SentenceVAE(Autoencoder):
         elif isinstance(module, VampPrior):
             init.normal_(module.inputs, std=module.SCALE)
         elif isinstance(module, NormalisedMean):
-            for tensor in (module.mean, module.count, module.freedom, module.shift):
+            for tensor in (module.mean, module.shift):
                 init.zeros_(tensor)
             init.ones_(module.variance)
         elif isinstance(module, GaussianEncoder) and module.fixed_variance is not None:
@@ -87,30 +88,25 @@ class SentenceVAE(Autoencoder):
 
     def posterior(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """P_enc(z|y) of each sentence of a batch."""
-        return self.encoder(tokens, torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None])
+        return self.encoder(tokens, _mask(tokens, lengths))
 
     def log_prob_token(
         self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"], z: Float[Tensor, "B D"]
     ) -> Float[Tensor, "B T"]:
         """Ln P_dec(y_t | y_<t, z), nats, 0 on padding, for a z that may come from anywhere."""
-        mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+        mask = _mask(tokens, lengths)
         return self.decoder.log_prob_token(tokens, z, mask)
 
     @property
-    def observes(self) -> bool:
-        """Whether its means are normalised by statistics of past steps."""
+    def calibrates(self) -> bool:
+        """Whether its means are normalised by the statistics of reference sentences."""
         return isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None
 
-    def step_sums(self, scores: Scores) -> Float[Tensor, " m"]:
-        """The posterior means' sums and sums of squares, as their normalisation wants them."""
+    def calibrate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Take the statistics of normalised means from reference sentences; nothing to do without them."""
         if isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None:
-            return self.encoder.norm.sums(scores.need("posterior_mean"))
-        return scores.need("log_p_dec").new_zeros(0)
-
-    def observe(self, sums: Float[Tensor, " m"], *, count: float) -> None:
-        """Move the normalisation's statistics on by a step."""
-        if isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None:
-            self.encoder.norm.observe(sums, count=count)
+            with self._evaluating():
+                self.encoder.calibrate((tokens, _mask(tokens, lengths)) for tokens, lengths in batches)
 
     def forward(
         self,
@@ -130,7 +126,7 @@ class SentenceVAE(Autoencoder):
         keep_tokens: bool = False,
     ) -> Scores:
         """What the VAE says of a batch, nats per sentence; arguments as in `Autoencoder.forward`."""
-        mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]  # [B, T]
+        mask = _mask(tokens, lengths)  # [B, T]
         enc: DiagonalGaussian = self.encoder(self._corrupted(tokens, lengths, index, seed=seed, epoch=epoch), mask)
         pri = self.prior_distribution()
         gaussian = pri if isinstance(pri, DiagonalGaussian) else None
@@ -213,3 +209,8 @@ class SentenceVAE(Autoencoder):
         other.encoder.rescale(prior)
         other.decoder.rescale(prior.mean, prior.std)
         return other
+
+
+def _mask(tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> Bool[Tensor, "B T"]:
+    """True on tokens, False on padding."""
+    return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
