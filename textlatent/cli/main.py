@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from textlatent import __version__
-from textlatent.cli import judging, making, showing, using
+from textlatent.cli import exploring, judging, making, showing, sweeping, using
 
 app = typer.Typer(
     name="textlatent",
@@ -28,6 +28,11 @@ VERBS: list[Callable[..., None]] = [
     using.standardise,
     judging.diagnose,
     showing.report,
+    sweeping.curve,
+    sweeping.compare,
+    exploring.probe,
+    exploring.arithmetic,
+    exploring.neighbours,
     making.ls,
     making.cp,
     making.validate,

@@ -14,6 +14,7 @@ _HOME = {
     **{verb: f"textlatent.run.{verb}" for verb in ("curve", "compare")},
     "diagnose": "textlatent.run.diagnose",
     "report": "textlatent.run.report",
+    **{verb: f"textlatent.run.{verb}" for verb in ("probe", "arithmetic", "neighbours")},
     "list_recipes": "textlatent.run.recipes",
     "find_recipe": "textlatent.run.recipes",
     "copy_recipe": "textlatent.run.recipes",

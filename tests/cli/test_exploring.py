@@ -1,0 +1,82 @@
+"""probe, arithmetic, neighbours from the shell: what is asked for reaches the verb, and its answer is a table."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import textlatent.run
+from textlatent.cli.main import main
+from textlatent.diagnostics.probe import judge, more_accurate
+from textlatent.run.arithmetic import Arithmetic
+from textlatent.run.neighbours import Neighbour
+from textlatent.run.probe import ProbeResult, ProbeRow
+
+Command = Callable[..., list[str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    def run(*arguments: str) -> list[str]:
+        monkeypatch.setattr("sys.argv", ["textlatent", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert not end.value.code
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, verb: str, result: Any) -> list[Any]:
+    """The verb gives `result`; what it is called with is collected."""
+    calls: list[Any] = []
+
+    def called(*arguments: Any, **settings: Any) -> Any:
+        settings.pop("progress", None)
+        calls.append((arguments, settings))
+        return result
+
+    monkeypatch.setattr(textlatent.run, verb, called)
+    return calls
+
+
+def test_probe(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    p, label = torch.tensor([[0.9, 0.1], [0.4, 0.6]]).double().log(), torch.tensor([0, 0])
+    judged = judge(p, label, strength=0.1)
+    rows = (
+        ProbeRow("latents", "their means", judged, more_accurate(judged, judged), None),
+        ProbeRow("reconstructions", "real text", None, why="every decoded sentence is empty."),
+    )
+    found = ProbeResult("genre", ("a", "b"), rows, {"train": 12_000, "valid": 3, "test": 2}, ["one note."], "best")
+    calls = answer(monkeypatch, "probe", found)
+    out = command("probe", "RUN", "--label", "genre", "--sentences", "50", "--checkpoint", "best")
+    assert calls == [(("RUN",), {"label": "genre", "sentences": 50, "checkpoint": "best"})]
+    assert out[0] == "one note."
+    assert out[1] == "genre: 2 classes; 12,000 train, 3 valid, 2 test sentences; +- one standard error"
+    assert "latents          their means" in out[-2]
+    assert "0.500 +- 0.500  0.000 +- 0.000" in out[-2]
+    assert out[-2].endswith("0.1")
+    assert "every decoded sentence is empty." in out[-1]
+
+
+def test_arithmetic(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Arithmetic("mean of 2 sentences of a - mean of 3 sentences of b", 1.5, ["x y"], [0.0, 2.0], [["x", "z"]])
+    calls = answer(monkeypatch, "arithmetic", found)
+    out = command("arithmetic", "RUN", "x y", "--plus", "a", "--minus", "b", "--scale", "0", "--scale", "2")
+    settings = {"plus": "a", "minus": "b", "scales": [0.0, 2.0], "checkpoint": "final", "num_beams": 1}
+    assert calls == [(("RUN", ["x y"]), settings)]
+    assert out[0] == f"z + scale * ({found.direction}); its length: 1.500 prior standard deviations"
+    assert [line.strip() for line in out[1:]] == ["x y", "0  x", "2  z"]
+    command("arithmetic", "RUN", "x", "y", "--plus", "a", "--minus", "b")
+    assert calls[1][0] == ("RUN", ["x", "y"])
+    assert "scales" not in calls[1][1]
+
+
+def test_neighbours(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = answer(monkeypatch, "neighbours", [Neighbour(0.25, "a b", 7, "sea"), Neighbour(1.5, "c", 12, None)])
+    out = command("neighbours", "RUN", "a", "--count", "2", "--split", "valid", "--distance", "kl")
+    assert calls == [(("RUN", "a"), {"count": 2, "split": "valid", "distance": "kl", "checkpoint": "final"})]
+    assert out[-2:] == ["0.250   7  sea  a b", "1.500  12  -    c"]
+    answer(monkeypatch, "neighbours", [Neighbour(0.25, "a b", 7, None)])
+    assert command("neighbours", "RUN", "a")[-1] == "0.250  7  a b"

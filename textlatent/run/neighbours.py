@@ -1,0 +1,103 @@
+"""neighbours: the sentences of a split whose z lies nearest to a sentence's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension, standardise
+from textlatent.run.folder import Run
+
+UNITS = {"mean": "prior standard deviations", "kl": "nats"}
+"""What each distance is counted in."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A sentence near another.
+
+    Attributes:
+        distance: in the unit that `UNITS` names.
+        sentence: as it stands in the split.
+        row: its line in its file, from 1.
+        label: its label's name; None where there are no labels.
+    """
+
+    distance: float
+    sentence: str
+    row: int
+    label: str | None
+
+
+def distances(one: DiagonalGaussian, others: DiagonalGaussian, *, distance: str = "mean") -> Float[Tensor, " N"]:
+    """From one posterior, [D], to each of the others, [N, D].
+
+    "mean": Euclidean, between the means, in the coordinates' unit. "kl": KL(a || b) + KL(b || a), nats, which a
+    posterior's width enters too: the same step in z counts for less where posteriors are wide.
+
+    Raises:
+        ValueError: another distance.
+
+    Source: Jeffreys 1946 (the symmetric divergence); THEORY T5.
+    """
+    if distance not in UNITS:
+        raise ValueError(f"distance must be one of {', '.join(UNITS)}, got {distance!r}.")
+    if distance == "mean":
+        return torch.linalg.vector_norm(others.mean.double() - one.mean.double(), dim=1)
+    one, others = one.double(), others.double()
+    return (kl_per_dimension(one, others) + kl_per_dimension(others, one)).sum(1)
+
+
+def nearest(distance: Float[Tensor, " N"], count: int) -> Int[Tensor, " n"]:
+    """The places of the `count` smallest distances, nearest first, the earlier of two equal ones first."""
+    return distance.argsort(stable=True)[:count]
+
+
+def neighbours(
+    run: Run | str | Path,
+    sentence: str,
+    *,
+    count: int = 5,
+    split: str = "train",
+    distance: str = "mean",
+    checkpoint: str = "final",
+) -> list[Neighbour]:
+    """The sentences of a split nearest to `sentence` in z, nearest first; a sentence met twice is told once.
+
+    Args:
+        run: a Run or its folder.
+        sentence: any.
+        count: how many.
+        split: train, valid or test.
+        distance: "mean", in the prior's standard deviations, or "kl", symmetric, in nats; see `distances`.
+        checkpoint: "final", "best" or "step-N".
+
+    Raises:
+        ValueError: another distance, fewer than one neighbour, or a model without z.
+    """
+    if count < 1:
+        raise ValueError(f"count must be >= 1, got {count}.")
+    run = run if isinstance(run, Run) else Run(run)
+    model = run.model_at(checkpoint)
+    if not model.config.latent_size:
+        raise ValueError(f"{run.folder} is a language model: it has no z in which sentences could be near.")
+    encoded = run.split(split)
+    texts = encoded.texts(range(len(encoded)))
+    with torch.no_grad():
+        prior = model.prior_distribution().moments
+    posterior = standardise(model.encode([sentence, *texts]), prior)
+    one = DiagonalGaussian(posterior.mean[0], posterior.log_variance[0])
+    others = DiagonalGaussian(posterior.mean[1:], posterior.log_variance[1:])
+    away, found = distances(one, others, distance=distance), {}
+    for at in nearest(away, len(texts)).tolist():
+        if texts[at] not in found:
+            found[texts[at]] = at
+        if len(found) == count:
+            break
+    names = run.corpus.label_names
+    columns = encoded.dataset[encoded.index[list(found.values())].tolist()]
+    labels = [names[i] if i >= 0 else None for i in encoded.label[list(found.values())].tolist()]
+    every = zip(found.items(), columns["row"], labels, strict=True)
+    return [Neighbour(away[at].item(), text, row, label) for (text, at), row, label in every]
