@@ -209,6 +209,9 @@ PATIENTS: dict[str, Patient] = {
     "the first words only, each twice": replace(
         FIRST_WORDS, gain=at_rate(5.0, 6).gain, width=at_rate(5.0, 6).width, describes=(0, 1, 2, 0, 1, 2)
     ),
+    "the first four of eight words, at a rate asked for": replace(
+        HALF, verdict="healthy", describes=tuple(range(8)), target_rate=4.0
+    ),
     "an informative aggregate far from the prior": replace(FOUR, verdict="mismatched", shift=(2.0,) * 8),
     "an informative aggregate far too wide": replace(
         FOUR, verdict="mismatched", gain=tuple(4.0 * g for g in FOUR.gain), width=tuple(4.0 * w for w in FOUR.width)
