@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -34,8 +35,8 @@ def curve_figure(curve: Curve) -> Figure:
         axes.tick_params(labelsize=8)
         axes.set_xlim(*_rates(curve))
         axes.set_xlabel("rate, nats per sentence", fontsize=9)
-        axes.yaxis.label.set_size(9)
-        axes.title.set_size(10.5)
+        axes.yaxis.label.set_fontsize(9)
+        axes.title.set_fontsize(10.5)
     left = f"; points still to come: {len(curve.left)}" if curve.left else ""
     figure.suptitle(f"{curve.name}: {_count(curve)} of {curve.split}{left}", fontsize=10, x=0.01, ha="left")
     return figure
@@ -53,7 +54,7 @@ def _rates(curve: Curve) -> tuple[float, float]:
     return -0.04 * most, 1.1 * most
 
 
-def _legend(axes: Axes, size: float, place: str, *, columns: int = 1) -> None:
+def _legend(axes: Axes, size: float, place: Literal["upper left", "upper right"], *, columns: int = 1) -> None:
     axes.legend(fontsize=size, loc=place, ncols=columns, framealpha=0.85, edgecolor="none", fancybox=False)
 
 
