@@ -52,7 +52,7 @@ def conditions(
     Args:
         run: a Run or its folder.
         names: which conditions.
-        sentences: how many, drawn by the recipe's seed; the recipe's evaluation.sentences if not given.
+        sentences: how many, drawn by data.split_seed; the recipe's evaluation.sentences if not given.
         split: train, valid or test; the recipe's evaluation.split if not given.
         checkpoint: "final", "best" or "step-N".
         baseline: the folder of a run with model.latent_size 0; RUN/baseline if it is there.
@@ -69,7 +69,7 @@ def conditions(
     name = split or run.recipe.evaluation.split
     encoded = run.split(name)
     wanted = run.recipe.evaluation.sentences if sentences is None else sentences
-    positions = choose(len(encoded), wanted, run.recipe.seed)
+    positions = choose(len(encoded), wanted, run.recipe.data.split_seed)
     job = _Job(run, encoded, name, positions, checkpoint, accelerator, progress or (lambda event: None))
     asked = ["own", *(each for each in NAMES if each in names and each != "own" and job.has(each, baseline))]
     about = {each: job.about(each, baseline) for each in asked}

@@ -39,7 +39,7 @@ def evaluate(
         split: train, valid or test; the recipe's evaluation.split if not given.
         text: a file of sentences instead of a split; its ledger is ledger-NAME.json.
         samples: importance samples K per sentence; the recipe's if not given.
-        sentences: how many sentences, drawn by the recipe's seed; the recipe's if not given.
+        sentences: how many sentences, drawn by data.split_seed; the recipe's if not given.
         checkpoint: "final", "best" or "step-N".
         precision: "fp32" or "bf16"; the recipe's if not given.
         accelerator: shares the work among its processes; those this one was launched with if not given.
@@ -54,7 +54,7 @@ def evaluate(
     name = str(text) if text is not None else split or section.split
     encoded = run.text(text) if text is not None else run.split(name)
     wanted = section.sentences if sentences is None and text is None else sentences
-    positions = choose(len(encoded), wanted, run.recipe.seed)
+    positions = choose(len(encoded), wanted, run.recipe.data.split_seed)
     model = run.model_at(checkpoint)
     accelerator = accelerator or launch()
     scores = evaluate_split(
