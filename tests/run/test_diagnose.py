@@ -1,17 +1,14 @@
-"""diagnose on a run: the file, what is in it, its exit codes on the command line, and what it refuses."""
+"""diagnose on a run: the file, what is in it, and what it refuses."""
 
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from tests.toy_run import toy_recipe
 from textlatent import run as verbs
-from textlatent.cli.main import app
 from textlatent.diagnostics.use import gain_per_position, nats_lost
 from textlatent.diagnostics.verdict import VERDICTS, Diagnosis
 from textlatent.recipe.load import load_recipe
@@ -93,62 +90,7 @@ def test_the_step_at_which_the_last_collapse_began(tmp_path: Path) -> None:
         assert collapse_step(run) == expected
 
 
-# --------------------------------------------------------------------------------------------------- the command line
-
-
-def _verdict(overall: str, diagnosed: tuple[Run, Diagnosis]) -> Diagnosis:
-    _, found = diagnosed
-    return Diagnosis(overall, found.checks, ("a note",), found.sentences, found.thresholds)
-
-
-@pytest.mark.parametrize(
-    ("overall", "code"), [("healthy", 0), ("collapsed", 1), ("partly collapsed", 1), ("underpowered", 3)]
-)
-def test_the_exit_code_is_the_verdict(
-    overall: str, code: int, diagnosed: tuple[Run, Diagnosis], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: dict[str, Any] = {}
-
-    def stand_in(run: str, **settings: Any) -> Diagnosis:
-        asked.update(settings)
-        return _verdict(overall, diagnosed)
-
-    monkeypatch.setitem(vars(verbs), "diagnose", stand_in)
-    result = CliRunner().invoke(app, ["diagnose", "runs/x", "--no-refine", "--threshold", "negligible=0.2"])
-    assert result.exit_code == code
-    assert (asked["refine"], asked["negligible"]) == (False, 0.2)
-    lines = result.stdout.splitlines()
-    assert "note: a note" in lines
-    assert lines[-1].startswith(f"verdict: {overall}.")
-    for check in diagnosed[1].checks:
-        assert any(line.startswith(check.name) for line in lines)
-
-
-def test_bad_input_is_a_sentence(
-    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from textlatent.cli import main
-
-    for arguments, words in (
-        ([str(tmp_path)], "is not a run's folder"),
-        ([str(trained.folder), "--threshold", "negligable=0.2"], "did you mean negligible"),
-        ([str(trained.folder), "--threshold", "negligible"], "must be NAME=VALUE"),
-    ):
-        monkeypatch.setattr("sys.argv", ["textlatent", "diagnose", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            main.main()
-        assert stopped.value.code == 2
-        assert words in capsys.readouterr().err
-
-
 def test_a_language_model_has_no_verdict(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("name: lm\ndata: {path: corpus}\nmodel: {latent_size: 0}\n")
     with pytest.raises(ValueError, match="this is a language model"):
         verbs.diagnose(tmp_path)
-
-
-def test_remedies_are_listed() -> None:
-    result = CliRunner().invoke(app, ["ls", "remedies"])
-    assert result.exit_code == 0
-    assert "objective.target_rate=5.0" in result.stdout
-    assert "arXiv:1901.05534" in result.stdout

@@ -49,7 +49,13 @@ def show_diagnosis(console: Console, found: Any) -> None:
     """The checks as a table, what each fired check says, the notes, and the verdict last."""
     columns = ("check", "value", "+-", "95 % interval", "threshold", "unit", "illness", "found")
     rows = [_row(check) for check in found.checks]
-    table(console, columns, rows, title=f"{found.sentences:,} sentences", right=(1, 2, 3, 4))
+    table(
+        console,
+        columns,
+        rows,
+        title=f"{found.sentences:,} sentence{'' if found.sentences == 1 else 's'}",
+        right=(1, 2, 3, 4),
+    )
     for check in found.checks:
         if check.fired or check.fired is None:
             say(console, f"{check.illness}: {check.message}")
