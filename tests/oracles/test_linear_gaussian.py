@@ -15,6 +15,8 @@ from tests.oracles.linear_gaussian import (
     off_encoder,
 )
 from textlatent.diagnostics.ledger import build_ledger
+from textlatent.nats.bounds import information_bounds
+from textlatent.nats.gaussian import DiagonalGaussian
 
 FAMILIES = (exact_encoder, off_encoder, far_prior)
 LEVELS = (0.5, 2.0, 4.0, 5.6)
@@ -169,6 +171,33 @@ def test_beyond_the_cap_only_the_upper_bound_knows() -> None:
         assert cell["lower"] + 3 * cell["lower_se"] < 8.0
         assert cell["lower"] <= math.log(COUNT)
         assert cell["upper"] + 1.96 * cell["upper_se"] > 8.0
+
+
+@pytest.mark.parametrize("others", ["of the same world", "of a world elsewhere", "memorised"])
+def test_posteriors_of_other_sentences_in_the_mixture_leave_the_truth_between(others: str) -> None:
+    """300 more components about 100 sentences of 4 nats: closer where they are of one world, and right where not."""
+    model = at_information(off_encoder, 4.0)
+    world = {
+        "of the same world": model,
+        "of a world elsewhere": replace(
+            model, world_mean=model.world_mean + np.sqrt(model.world_covariance.diagonal())
+        ),
+        "memorised": replace(model, variance=0.05 * model.variance),
+    }[others]
+    alone, enlarged = [], []
+    for seed in range(40):
+        mine, theirs = model.scores(100, 1, seed=seed), world.scores(300, 1, seed=1000 + seed)
+        posteriors = (mine.need("posterior_mean"), mine.need("posterior_log_variance"), mine.need("z")[0])
+        more = DiagonalGaussian(theirs.need("posterior_mean"), theirs.need("posterior_log_variance"))
+        alone.append(information_bounds(*posteriors))
+        enlarged.append(information_bounds(*posteriors, others=more))
+    lower, upper = (np.array([getattr(b, side).value for b in enlarged]) for side in ("lower", "upper"))
+    assert lower.mean() < 4.0 + 4 * lower.std() / math.sqrt(40)
+    assert upper.mean() > 4.0 - 4 * upper.std() / math.sqrt(40)
+    assert sum(b.interval[0] <= 4.0 <= b.interval[1] for b in enlarged) >= 36
+    assert {b.cap for b in enlarged} == {math.log(400)}
+    if others == "of the same world":
+        assert (upper - lower).mean() < 0.5 * np.mean([b.upper.value - b.lower.value for b in alone])
 
 
 def test_the_coverage_test_can_fail() -> None:
