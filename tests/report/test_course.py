@@ -59,3 +59,11 @@ def test_a_constant_beta_has_room_and_a_zero_beta_is_survived() -> None:
     assert axes.get_ylim() == pytest.approx((0.4, 2.5))
     _, (axes,) = new_figure()
     assert draw_beta(axes, [{"event": "log", "step": s, "beta": 0.0} for s in (1, 2)]) == []
+
+
+def test_a_beta_below_zero_has_a_linear_axis() -> None:
+    for betas, scale in (((-1.0, 1.0), "linear"), ((0.0, 0.0), "linear"), ((0.0, 0.5), "log")):
+        figure, (axes,) = new_figure()
+        draw_beta(axes, [{"event": "log", "step": s, "beta": beta} for s, beta in enumerate(betas)])
+        assert axes.get_yscale() == scale
+        figure.canvas.draw()

@@ -86,10 +86,16 @@ def draw_rate(axes: Axes, metrics: Events, target: float | None) -> list[Label]:
 
 
 def draw_beta(axes: Axes, metrics: Events) -> list[Label]:
-    """The weight of the rate, on a logarithmic axis; a beta of 0 is drawn at the lowest other one."""
+    """The weight of the rate, on a logarithmic axis; a beta of 0 is drawn at the lowest other one.
+
+    The axis is linear where a beta is below 0 (a capacity that asks for more rate), or none is above it.
+    """
     steps = of_kind(metrics, "log")
     betas = [event["beta"] for event in steps]
-    axes.semilogy([event["step"] for event in steps], betas, color=BETA, lw=1.2)
+    axes.plot([event["step"] for event in steps], betas, color=BETA, lw=1.2)
+    if min(betas, default=0.0) < 0.0 or not any(betas):
+        return [Label(betas[-1], "beta", BETA)] if any(betas) else []
+    axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes.yaxis.set_minor_formatter(NullFormatter())
