@@ -155,6 +155,20 @@ def test_what_must_be_above_zero(name: str, value: float) -> None:
         encoder(**{name: value})
 
 
+def test_normalised_means_have_no_dropout_below_them() -> None:
+    """In training as in evaluation; plain means have it."""
+    for gamma, same in ((0.5, True), (None, False)):
+        torch.manual_seed(0)
+        dropping = backbone("bert", hidden_dropout_prob=0.5)
+        enc = GaussianEncoder(dropping, latent_size=3, batch_norm=gamma)
+        for mode in (enc, enc.train()):
+            with torch.no_grad():
+                first, second = mode(*rows()).mean, mode(*rows()).mean
+            assert torch.equal(first, second) == same
+        assert enc.training
+        assert not enc.eval().training
+
+
 def test_normalised_means_are_not_rescaled() -> None:
     zero = torch.zeros(3, dtype=torch.float64)
     with pytest.raises(ValueError, match="only batch_norm: null can be rescaled"):

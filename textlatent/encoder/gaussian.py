@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -39,7 +39,8 @@ class GaussianEncoder(Encoder):
         log_variance_bias: the log-variance the posterior starts from, in every dimension: 0 is the standard prior's
             own; less starts with more rate.
         fixed_variance: sigma^2 of every sentence and dimension; learned if not given.
-        batch_norm: gamma of normalised means (normalised.NormalisedMean); the means as they are if not given.
+        batch_norm: gamma of normalised means (normalised.NormalisedMean); the means as they are if not given. The
+            backbone's dropout is then off.
 
     Raises:
         ValueError: an unknown pooling, or a variance or gamma that is not above 0.
@@ -80,6 +81,18 @@ class GaussianEncoder(Encoder):
             self.register_buffer("log_variance", torch.full((latent_size,), math.log(fixed_variance)))
         self.head = nn.Linear(backbone.hidden_size, latent_size if fixed_variance is not None else 2 * latent_size)
         self.norm = None if batch_norm is None else NormalisedMean(latent_size, gamma=batch_norm)
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch's own, but that normalised means have no dropout below them.
+
+        They are given a spread over sentences; where dropout moves mu more than sentences do, it would be magnified:
+        measured on the toy corpus at dropout 0.1, 93 nats of rate in training for the 1 that was asked for.
+        """
+        super().train(mode)
+        if self.norm is not None:
+            self.backbone.eval()
+        return self
 
     def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> DiagonalGaussian:
         """N(mu(y), sigma(y)^2) of each sentence, mean and log-variance [B, D] in the parameters' precision."""

@@ -109,7 +109,7 @@ class Encoder(Section):
     fixed_variance: float | None = Field(None, gt=0)
     """The posterior's variance in every dimension; null learns one for each sentence."""
     batch_norm: float | None = Field(None, gt=0)
-    """Spread over sentences that the posterior means are normalised to; 0.5 in Zhu et al. 2020, null for none."""
+    """Spread that posterior means are normalised to, encoder dropout off; 0.5 in Zhu et al. 2020, null for none."""
     denoising: float = Field(0.0, ge=0, le=1)
     """Share of the words hidden from the encoder while training; 0.3 in Shen et al. 2020."""
 
