@@ -158,7 +158,8 @@ def test_a_dumped_recipe_loads_equal(tmp_path: Path, path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(dump_recipe(recipe))
     again = load_recipe(tmp_path / "recipe.yaml")
     assert again == recipe
-    assert again.stages[0].objective.model_fields_set == {"lam"}
+    ours, theirs = (each.stages[0].objective.model_fields_set for each in (recipe, again))
+    assert theirs == ours >= {"lam"}
     assert differing_keys(recipe, again) == []
 
 
