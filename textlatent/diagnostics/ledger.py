@@ -5,7 +5,6 @@
 always at beta = lam = 1. The keys of `build_ledger` are ledger.json's, an interface.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from textlatent.diagnostics.cell import NO_LATENT, Cell, blank, cell, mean_cell
+from textlatent.diagnostics.information import bounds_of, information_cell, mismatch_cell
 from textlatent.diagnostics.likelihood import (
     LADDER,
     ImportanceRow,
@@ -22,14 +23,9 @@ from textlatent.diagnostics.likelihood import (
     perplexity,
 )
 from textlatent.diagnostics.usage import THRESHOLD, active_count, rate_per_dimension, variance_per_dimension
-from textlatent.nats.bounds import InformationBounds, information_bounds, jackknife_error
-from textlatent.nats.montecarlo import Estimate, mean_with_error
+from textlatent.nats.gaussian import DiagonalGaussian
+from textlatent.nats.montecarlo import mean_with_error
 from textlatent.scores import Scores
-
-_NO_LATENT = "the model is a language model: it has no z."
-
-Cell = dict[str, Any]
-"""One quantity: {"value", "se", ...}, or {"value": None, "why"}."""
 
 
 class LedgerRow(NamedTuple):
@@ -48,6 +44,7 @@ def build_ledger(
     ladder: Sequence[int] = LADDER,
     exact_nll: Float[Tensor, " N"] | None = None,
     exact_entropy: float | None = None,
+    others: DiagonalGaussian | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The ledger of `scores` as a dict that JSON holds: nats per sentence where the key says nats.
@@ -57,6 +54,7 @@ def build_ledger(
         ladder: the K of IW-NLL; the number of samples in `scores` is always the last.
         exact_nll: -ln P(y) of the same sentences in the same order, nats, where the language is known.
         exact_entropy: H(y) of that language, nats.
+        others: posteriors of sentences that are not among these, to enlarge the mixture of the information bounds.
         context: split, corpus, model, seed, versions: copied beside the numbers.
 
     Raises:
@@ -74,15 +72,15 @@ def build_ledger(
     weighted = all(x is not None for x in (scores.log_p_enc, scores.log_p_pri, scores.log_p_dec))
     rungs = importance_ladder(scores.log_weights(), ladder=ladder) if weighted else []
     nll = rungs[-1].nll if rungs else None
-    bounds, why_no_bounds = _bounds(scores)
+    bounds, why_no_bounds = bounds_of(scores, others)
     ledger: dict[str, Any] = {
         "rate_nats": _rate_cell(scores, rate),
-        "distortion_nats": _mean_cell(distortion, "the Scores hold no log_p_dec."),
-        "neg_elbo_nats": _mean_cell(neg_elbo, "it needs a rate and a distortion."),
+        "distortion_nats": mean_cell(distortion, "the Scores hold no log_p_dec."),
+        "neg_elbo_nats": mean_cell(neg_elbo, "it needs a rate and a distortion."),
         "iw_nll_nats": _importance_cell(rungs),
-        "information_nats": _information_cell(bounds, why_no_bounds),
-        "mismatch_nats": _mismatch_cell(rate, bounds, why_no_bounds),
-        "gap_nats": _mean_cell(_difference(neg_elbo, nll), "it needs a -ELBO and an IW-NLL."),
+        "information_nats": information_cell(rate, bounds, why_no_bounds),
+        "mismatch_nats": mismatch_cell(scores, rate, bounds, why_no_bounds),
+        "gap_nats": mean_cell(_difference(neg_elbo, nll), "it needs a -ELBO and an IW-NLL."),
         "active_units": _active_cell(scores),
         **_per_unit_cells(scores, rungs, neg_elbo),
         **_exact_cells(nll, exact_nll, exact_entropy),
@@ -112,85 +110,36 @@ def _rate(scores: Scores) -> Tensor | None:
     return scores.rate() if known else None
 
 
-def _blank(why: str) -> Cell:
-    return {"value": None, "why": why}
-
-
-def _cell(estimate: Estimate, **more: Any) -> Cell:
-    """The estimate as a cell; an error that one sentence cannot have is None, since JSON has no NaN."""
-    if not math.isfinite(estimate.value):
-        raise ValueError(
-            f"the scores hold a number that is not finite: a mean over sentences came out {estimate.value}."
-        )
-    return {"value": estimate.value, "se": None if math.isnan(estimate.se) else estimate.se, **more}
-
-
-def _mean_cell(per_sentence: Tensor | None, why: str) -> Cell:
-    return _blank(why) if per_sentence is None else _cell(mean_with_error(per_sentence))
-
-
 def _rate_cell(scores: Scores, rate: Tensor | None) -> Cell:
     if rate is None:
-        return _blank(
-            "the encoder has no density: the Scores hold neither kl nor log_p_enc and log_p_pri (THEORY T6d)."
-        )
-    columns = None if scores.kl is None else [_cell(column) for column in rate_per_dimension(scores.kl)]
-    return _cell(mean_with_error(rate), per_dimension=columns)
+        return blank("the encoder has no density: the Scores hold neither kl nor log_p_enc and log_p_pri (THEORY T6d).")
+    columns = None if scores.kl is None else [cell(column) for column in rate_per_dimension(scores.kl)]
+    return cell(mean_with_error(rate), per_dimension=columns)
 
 
 def _importance_cell(rungs: list[ImportanceRow]) -> Cell:
     if not rungs:
-        return _blank("it needs log_p_enc, log_p_pri and log_p_dec.")
-    steps = [_cell(r.estimate, samples=r.samples, ess=r.ess, ess_worst_decile=r.ess_worst_decile) for r in rungs]
+        return blank("it needs log_p_enc, log_p_pri and log_p_dec.")
+    steps = [cell(r.estimate, samples=r.samples, ess=r.ess, ess_worst_decile=r.ess_worst_decile) for r in rungs]
     verdict = convergence(rungs)
     return steps[-1] | {
         "ladder": steps,
         "converged": verdict.converged,
-        "drop": None if verdict.drop is None else _cell(verdict.drop, tolerance=verdict.tolerance),
+        "drop": None if verdict.drop is None else cell(verdict.drop, tolerance=verdict.tolerance),
         "message": verdict.message,
     }
 
 
-def _bounds(scores: Scores) -> tuple[InformationBounds | None, str]:
-    mean, log_variance, z = scores.posterior_mean, scores.posterior_log_variance, scores.z
-    if mean is None or log_variance is None or z is None:
-        return None, "it needs z and the posteriors' means and variances."
-    if not mean.shape[1]:
-        return None, _NO_LATENT
-    if len(mean) < 3:
-        return None, f"it needs at least 3 sentences, got {len(mean)}."
-    return information_bounds(mean, log_variance, z[0]), ""
-
-
-def _information_cell(bounds: InformationBounds | None, why: str) -> Cell:
-    if bounds is None:
-        return _blank(why)
-    lower, upper = bounds.lower, bounds.upper
-    return _cell(lower, lower=lower.value, lower_se=lower.se, upper=upper.value, upper_se=upper.se, cap=bounds.cap)
-
-
-def _mismatch_cell(rate: Tensor | None, bounds: InformationBounds | None, why: str) -> Cell:
-    """The rate less the information, with the jackknife error of the difference: both rest on the same sentences."""
-    if rate is None or bounds is None:
-        return _blank(why or "it needs a rate.")
-    left_out = (rate.sum() - rate) / (bounds.count - 1)
-    most, least = (
-        Estimate(rate.mean().item() - bound.value, jackknife_error(left_out - without), bounds.count)
-        for bound, without in ((bounds.lower, bounds.lower_left_out), (bounds.upper, bounds.upper_left_out))
-    )
-    return _cell(most, lower=least.value, lower_se=least.se, upper=most.value, upper_se=most.se)
-
-
 def _active_cell(scores: Scores) -> Cell:
     if scores.posterior_mean is None or scores.prior_log_variance is None:
-        return _blank("it needs the posteriors' means and a factorised Gaussian prior's variances.")
+        return blank("it needs the posteriors' means and a factorised Gaussian prior's variances.")
     if not scores.posterior_mean.shape[1]:
-        return _blank(_NO_LATENT)
+        return blank(NO_LATENT)
     if len(scores) < 2:
-        return _blank("a variance over sentences needs at least 2 of them.")
+        return blank("a variance over sentences needs at least 2 of them.")
     variances = variance_per_dimension(scores.posterior_mean, prior_scale=(0.5 * scores.prior_log_variance).exp())
     spectrum = sorted((v.value for v in variances), reverse=True)
-    return _cell(active_count(variances), threshold=THRESHOLD, of=len(variances), spectrum=spectrum)
+    return cell(active_count(variances), threshold=THRESHOLD, of=len(variances), spectrum=spectrum)
 
 
 def _per_unit_cells(scores: Scores, rungs: list[ImportanceRow], neg_elbo: Tensor | None) -> dict[str, Cell]:
@@ -203,22 +152,22 @@ def _per_unit_cells(scores: Scores, rungs: list[ImportanceRow], neg_elbo: Tensor
     ):
         count = getattr(scores, name)
         if count is None or not rungs:
-            cells[key] = _blank(f"it needs {name} and an IW-NLL.")
+            cells[key] = blank(f"it needs {name} and an IW-NLL.")
             continue
-        beside = None if neg_elbo is None else _cell(per_unit(neg_elbo, count + end))
-        nats = _cell(per_unit(rungs[-1].nll, count + end), of="iw_nll_nats", samples=rungs[-1].samples)
+        beside = None if neg_elbo is None else cell(per_unit(neg_elbo, count + end))
+        nats = cell(per_unit(rungs[-1].nll, count + end), of="iw_nll_nats", samples=rungs[-1].samples)
         cells[key] = nats | {"neg_elbo": beside}
     return cells
 
 
 def _exact_cells(nll: Tensor | None, exact_nll: Tensor | None, exact_entropy: float | None) -> dict[str, Cell]:
-    entropy = _blank("the language's law is not known; it is for the corpora this project makes.")
+    entropy = blank("the language's law is not known; it is for the corpora this project makes.")
     if exact_entropy is not None:
         entropy = {"value": exact_entropy, "se": 0.0}
     if exact_nll is not None:
         exact_nll = exact_nll.to(torch.float64).to("cpu" if nll is None else nll.device)
-        entropy["these_sentences"] = _cell(mean_with_error(exact_nll))
-    excess = _mean_cell(_difference(nll, exact_nll), "it needs an IW-NLL and every sentence's exact -ln P(y).")
+        entropy["these_sentences"] = cell(mean_with_error(exact_nll))
+    excess = mean_cell(_difference(nll, exact_nll), "it needs an IW-NLL and every sentence's exact -ln P(y).")
     if excess["value"] is not None and exact_entropy:
         excess["fraction"] = excess["value"] / exact_entropy
     return {"exact_entropy_nats": entropy, "excess_nats": excess}
@@ -240,6 +189,8 @@ _NAMES = (
     ("active_units", "active units", "units"),
 )
 
+_PARTS = (("total_correlation", "  total correlation"), ("dimensions", "  sum over dimensions"))
+
 
 def ledger_rows(ledger: Mapping[str, Any]) -> list[LedgerRow]:
     """The ledger's quantities in the order of the equation, nats per sentence where the unit is nats."""
@@ -254,6 +205,11 @@ def ledger_rows(ledger: Mapping[str, Any]) -> list[LedgerRow]:
             rows += [LedgerRow(f"{name}, K = {c['samples']}", c["value"], c["se"], unit, _weights(c)) for c in lower]
             name = f"{name}, K = {cell['samples']}"
         rows.append(LedgerRow(name, cell["value"], cell["se"], unit, _remark(key, cell)))
+        rows += [
+            LedgerRow(part, inner["value"], inner["se"], unit, _remark(inside, inner))
+            for inside, part in _PARTS
+            if (inner := cell.get(inside)) and inner["value"] is not None
+        ]
     return rows
 
 
@@ -263,9 +219,14 @@ def _remark(key: str, cell: Cell) -> str:
             columns = cell["per_dimension"]
             return "= information + mismatch" + (f"; {_sorted([c['value'] for c in columns])}" if columns else "")
         case "information_nats":
-            return f"{_interval(cell)}; cap ln N = {cell['cap']:.2f}"
+            near = "; too near it for the point, so read the interval" if cell["saturated"] else ""
+            return f"{_interval(cell)}; cap ln {cell['components']} = {cell['cap']:.2f}{near}"
         case "mismatch_nats":
             return f"= rate - information, {_interval(cell)}"
+        case "total_correlation":
+            return f"of the mismatch, {_interval(cell)}"
+        case "dimensions":
+            return f"of the mismatch, {_interval(cell)}; {_sorted([c['value'] for c in cell['per_dimension']])}"
         case "neg_elbo_nats":
             return "= rate + distortion"
         case "iw_nll_nats":
@@ -291,7 +252,8 @@ def _sorted(values: Sequence[float]) -> str:
 
 
 def _interval(cell: Cell) -> str:
-    return f"between {cell['lower']:.2f} +- {cell['lower_se']:.2f} and {cell['upper']:.2f} +- {cell['upper_se']:.2f}"
+    low, high = cell["interval"]
+    return f"95 % {low:.2f} to {high:.2f}"
 
 
 def _weights(cell: Cell) -> str:

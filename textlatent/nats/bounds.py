@@ -217,7 +217,7 @@ def _sums(mixture: DiagonalGaussian, z: Tensor, *, chunk: int) -> _Sums:
     own = DiagonalGaussian(mixture.mean[:count], mixture.log_variance[:count]).log_prob(z)
     rows, columns = own.new_empty(2, count), own.new_zeros(2, total)
     share, shares = torch.ones_like(own), own.new_zeros(total)
-    for start, density in _log_densities(mixture, z, chunk):
+    for start, density in log_densities(mixture, z, chunk):
         at = torch.arange(start, start + density.shape[0], device=own.device)
         for side, diagonal in enumerate((own[at], torch.full_like(own[at], -math.inf))):
             density[at - start, at] = diagonal
@@ -235,7 +235,7 @@ def _sums(mixture: DiagonalGaussian, z: Tensor, *, chunk: int) -> _Sums:
     return _Sums(own, rows, columns, share, shares)
 
 
-def _log_densities(posterior: DiagonalGaussian, z: Tensor, chunk: int) -> Iterator[tuple[int, Tensor]]:
+def log_densities(posterior: DiagonalGaussian, z: Tensor, chunk: int) -> Iterator[tuple[int, Tensor]]:
     """First row and ln q(z_i|y_j), [chunk, N + M], of each block of rows; the caller may write into the block."""
     precision = (-posterior.log_variance).exp()
     weighted = posterior.mean * precision

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from textlatent.nats.bounds import _log_densities, jackknife_error
+from textlatent.nats.bounds import jackknife_error, log_densities
 from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.nats.montecarlo import Estimate
 
@@ -85,7 +85,7 @@ def class_information(
     own = posterior.log_prob(z - centre)
     terms = torch.empty(2, count, dtype=torch.float64, device=mean.device)  # sum_c b_ic ln P(c|z_i): own in, own out
     columns = torch.zeros_like(terms)  # the sum of the others' terms when sentence k has left
-    for start, density in _log_densities(posterior, z - centre, chunk):
+    for start, density in log_densities(posterior, z - centre, chunk):
         at = torch.arange(start, start + density.shape[0], device=mean.device)
         for side, (diagonal, blank) in enumerate(
             ((own[at], 0.0), (torch.full_like(own[at], -math.inf), 1.0 / classes))
