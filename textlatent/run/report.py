@@ -174,7 +174,8 @@ def _densities(
     """The dimensions with the highest rate (or, without one, whose means move most)."""
     activity = posterior.mean.var(0) if scores.kl is None else scores.kl.double().mean(0)
     chosen = activity.argsort(descending=True)[:MOST_DENSITIES].tolist()
-    mismatch = (ledger or {}).get("mismatch_nats", {}).get("dimensions") or []
+    parts = (ledger or {}).get("mismatch_nats", {}).get("dimensions") or {}
+    mismatch = parts.get("per_dimension") or []
     found = []
     for dimension in chosen:
         mean, log_variance = posterior.mean[:, dimension], posterior.log_variance[:, dimension]
