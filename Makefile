@@ -9,9 +9,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 quickstart: .venv/core.stamp
 	$(BIN)/textlatent train quickstart
+	-$(BIN)/textlatent diagnose runs/quickstart
 	$(BIN)/textlatent sample runs/quickstart --count 10
 	$(BIN)/textlatent reconstruct runs/quickstart --show 5
 	$(BIN)/textlatent interpolate runs/quickstart "the child repairs his old boat ." "did the wise singers write their song ?"
+	$(BIN)/textlatent report runs/quickstart
 
 test: .venv/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2

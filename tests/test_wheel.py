@@ -45,7 +45,7 @@ def _textlatent(installed: Path, folder: Path, *arguments: str) -> str:
 
 @pytest.mark.slow
 def test_the_wheel_holds_what_the_repository_holds(installed: Path) -> None:
-    for folder, pattern in (("recipes", "*.yaml"), ("data", "*"), ("textlatent", "*.py")):
+    for folder, pattern in (("recipes", "*.yaml"), ("data", "*"), ("textlatent", "*.py"), ("textlatent", "*.jinja")):
         ours = {str(p.relative_to(ROOT / folder)) for p in (ROOT / folder).rglob(pattern) if p.is_file()}
         place = installed / "textlatent" / ("" if folder == "textlatent" else folder)
         theirs = {str(p.relative_to(place)) for p in place.rglob(pattern) if p.is_file()}
