@@ -53,7 +53,10 @@ def test_probe(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     out = command("probe", "RUN", "--label", "genre", "--sentences", "50", "--checkpoint", "best")
     assert calls == [(("RUN",), {"label": "genre", "sentences": 50, "checkpoint": "best"})]
     assert out[0] == "one note."
-    assert out[1] == "genre: 2 classes; 12,000 train, 3 valid, 2 test sentences; +- one standard error"
+    assert out[1] == (
+        "label genre: 2 classes; 12,000 train, 3 valid, 2 test sentences; +- one standard error: accuracy, over "
+        "majority, over words, macro F1, nats of label, C"
+    )
     assert "latents          their means" in out[-2]
     assert "0.500 +- 0.500  0.000 +- 0.000" in out[-2]
     assert out[-2].endswith("0.1")
@@ -77,6 +80,7 @@ def test_neighbours(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = answer(monkeypatch, "neighbours", [Neighbour(0.25, "a b", 7, "sea"), Neighbour(1.5, "c", 12, None)])
     out = command("neighbours", "RUN", "a", "--count", "2", "--split", "valid", "--distance", "kl")
     assert calls == [(("RUN", "a"), {"count": 2, "split": "valid", "distance": "kl", "checkpoint": "final"})]
-    assert out[-2:] == ["0.250   7  sea  a b", "1.500  12  -    c"]
+    assert out == ["distance: symmetric KL, nats", "0.250   7  sea  a b", "1.500  12  -    c"]
     answer(monkeypatch, "neighbours", [Neighbour(0.25, "a b", 7, None)])
-    assert command("neighbours", "RUN", "a")[-1] == "0.250  7  a b"
+    unit = "distance: between means, prior standard deviations"
+    assert command("neighbours", "RUN", "a") == [unit, "0.250  7  a b"]

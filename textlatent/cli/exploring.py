@@ -34,9 +34,11 @@ def probe(
         found = verbs.probe(run, label=label, sentences=sentences, checkpoint=checkpoint, progress=progress)
     for note in found.notes:
         say(console, note)
-    names = ("trained on", "tested on", "accuracy", "over majority", "over words", "macro F1", "label nats", "C")
+    names = ("trained on", "tested on", "accuracy", "over majority", "over words", "macro F1", "nats of label", "C")
     counts = ", ".join(f"{count:,} {split}" for split, count in found.sentences.items())
-    title = f"{found.label}: {len(found.names)} classes; {counts} sentences; +- one standard error"
+    title = f"label {found.label}: {len(found.names)} classes; {counts} sentences; +- one standard error"
+    if not console.is_terminal:
+        title += f": {', '.join(names[2:])}"
     table(console, names, [_cells(row) for row in found.rows], title=title, right=(2, 3, 4, 5, 6, 7))
 
 
@@ -87,11 +89,11 @@ def neighbours(
     from textlatent import run as verbs
 
     found = verbs.neighbours(run, sentence, count=count, split=split, distance=distance, checkpoint=checkpoint)
-    unit = "nats" if distance is Distance.kl else "prior sd"
+    unit = "symmetric KL, nats" if distance is Distance.kl else "between means, prior standard deviations"
     labelled = any(each.label is not None for each in found)
-    names = (f"distance ({unit})", "row", *(["label"] if labelled else []), "sentence")
+    names = ("distance", "row", *(["label"] if labelled else []), "sentence")
     rows = [
         (number(each.distance), str(each.row), *([each.label or "-"] if labelled else []), each.sentence)
         for each in found
     ]
-    table(Console(), names, rows, right=(0, 1))
+    table(Console(), names, rows, title=f"distance: {unit}", right=(0, 1))
