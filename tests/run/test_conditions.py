@@ -9,7 +9,7 @@ import torch
 
 from tests.toy_run import toy_recipe
 from textlatent.corpus.batches import collate
-from textlatent.run.conditions import _Job, conditions, others, prior_latents
+from textlatent.run.conditions import NAMES, _Job, conditions, others, prior_latents
 from textlatent.run.evaluate import choose, evaluate
 from textlatent.run.folder import Run
 from textlatent.run.train import train
@@ -49,9 +49,9 @@ def test_each_condition_is_the_decoder_at_its_z_one_by_one(run: Run, monkeypatch
     assert list(found) == ["own", "other", "prior_draw", "prior_mean"]
     own = found["own"]
     model, split = run.model_at("final"), run.split("test")
-    positions = choose(len(split), 9, run.recipe.seed)
+    positions = choose(len(split), 9, run.recipe.data.split_seed)
     drawn = own.need("z")[0]
-    prior = model.prior()
+    prior = model.prior_distribution()
     latents = {
         "own": drawn,
         "other": drawn[others(9, run.recipe.seed)],
@@ -80,12 +80,25 @@ def test_own_is_what_evaluate_draws_first(run: Run) -> None:
     assert {"kl", "posterior_mean", "posterior_log_variance", "log_p_enc", "log_p_pri"} <= own.to_dict().keys()
 
 
+def test_refined_is_a_better_posterior_of_the_same_sentences(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = conditions(run, names=["refined"], sentences=8, refine_steps=4)
+    own, refined = found["own"], found["refined"]
+    assert own.to_dict().keys() == refined.to_dict().keys()
+    assert torch.equal(own.need("index"), refined.need("index"))
+    assert refined.neg_elbo().mean() < own.neg_elbo().mean()
+    computed = _spy(monkeypatch)
+    conditions(run, names=["refined"], sentences=8, refine_steps=4)
+    assert computed == []
+    conditions(run, names=["refined"], sentences=8, refine_steps=5)
+    assert computed == ["refined"]
+
+
 def test_a_prior_draw_is_the_sentences_own_whichever_others_are_asked_for(run: Run) -> None:
     model = run.model_at("final")
     many = prior_latents(model, torch.arange(4000), seed=1)
     few = prior_latents(model, torch.tensor([7, 2]), seed=1)
     assert torch.equal(few, many[[7, 2]])
-    prior = model.prior()
+    prior = model.prior_distribution()
     assert ((many.mean(0) - prior.mean).abs() < 4 * prior.std / 4000**0.5).all()
     assert ((many.std(0) / prior.std - 1).abs() < 4 / 8000**0.5).all()
 
@@ -137,12 +150,12 @@ def test_new_weights_and_a_damaged_file_are_noticed(run: Run, monkeypatch: pytes
 
 def test_a_language_model_has_one_condition_and_says_why(language_model: Run) -> None:
     events: list[dict[str, Any]] = []
-    found = conditions(language_model, sentences=4, progress=events.append)
+    found = conditions(language_model, names=NAMES, sentences=4, progress=events.append)
     assert list(found) == ["own"]
     notes = [event["text"] for event in events if event["event"] == "note"]
     assert notes == [
         f"no condition {name}: the model is a language model: it has no z."
-        for name in ("other", "prior_draw", "prior_mean")
+        for name in ("other", "prior_draw", "prior_mean", "refined")
     ]
 
 

@@ -59,8 +59,8 @@ class MismatchSplit:
 
 def whole_mismatch(rate: Float[Tensor, " N"], information: InformationBounds) -> Bounded:
     """KL(agg || pri) = rate - information, nats per sentence, whatever the prior, with the error of the difference."""
-    rate = _One.mean(rate.detach().to(torch.float64))
-    return _bounded(*(rate.less(_information(information, end)) for end in ("upper", "lower")))
+    paid = _One.mean(rate.detach().to(torch.float64))
+    return _bounded(*(paid.less(_information(information, end)) for end in ("upper", "lower")))
 
 
 def mismatch_split(

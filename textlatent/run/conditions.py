@@ -26,8 +26,11 @@ from textlatent.training.checkpoint import MANIFEST, writing
 from textlatent.training.evaluate import evaluate as evaluate_split
 from textlatent.training.evaluate import evaluate_at
 from textlatent.training.launch import launch
+from textlatent.training.refine import STEPS, refine_posteriors
 
-NAMES = ("own", "other", "prior_draw", "prior_mean", "baseline")
+NAMES = ("own", "other", "prior_draw", "prior_mean", "refined", "baseline")
+QUICK = tuple(name for name in NAMES if name != "refined")
+"""All that take one pass over the sentences."""
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -35,10 +38,11 @@ Progress = Callable[[dict[str, Any]], None]
 def conditions(
     run: Run | str | Path,
     *,
-    names: Sequence[str] = NAMES,
+    names: Sequence[str] = QUICK,
     sentences: int | None = None,
     split: str | None = None,
     checkpoint: str = "final",
+    refine_steps: int = STEPS,
     baseline: str | Path | None = None,
     accelerator: Any | None = None,
     progress: Progress | None = None,
@@ -55,6 +59,7 @@ def conditions(
         sentences: how many, drawn by data.split_seed; the recipe's evaluation.sentences if not given.
         split: train, valid or test; the recipe's evaluation.split if not given.
         checkpoint: "final", "best" or "step-N".
+        refine_steps: gradient steps on each posterior under "refined".
         baseline: the folder of a run with model.latent_size 0; RUN/baseline if it is there.
         accelerator: shares the work among its processes; those this one was launched with if not given.
         progress: called with {"event": "progress", "done", "total"}, and with a note for what is left out.
@@ -70,7 +75,7 @@ def conditions(
     encoded = run.split(name)
     wanted = run.recipe.evaluation.sentences if sentences is None else sentences
     positions = choose(len(encoded), wanted, run.recipe.data.split_seed)
-    job = _Job(run, encoded, name, positions, checkpoint, accelerator, progress or (lambda event: None))
+    job = _Job(run, encoded, name, positions, checkpoint, refine_steps, accelerator, progress or (lambda event: None))
     asked = ["own", *(each for each in NAMES if each in names and each != "own" and job.has(each, baseline))]
     about = {each: job.about(each, baseline) for each in asked}
     found = {each: _kept(job.path(each), about[each]) for each in asked}
@@ -92,6 +97,7 @@ class _Job:
     name: str
     positions: Tensor
     checkpoint: str
+    refine_steps: int
     accelerator: Any
     tell: Progress
     model: Any = None
@@ -125,6 +131,8 @@ class _Job:
             "seed": self.run.recipe.seed,
             "precision": self.run.recipe.evaluation.precision,
         }
+        if name == "refined":
+            said["steps"] = self.refine_steps
         if name == "baseline":
             other = Run(baseline) if baseline is not None else finished_baseline(self.run)
             assert other is not None
@@ -152,6 +160,8 @@ class _Job:
             self.model = self.run.model_at(self.checkpoint).to(self.accelerator.device)
         if name == "own":
             return evaluate_split(self.model, self.split, seed=seed, keep_tokens=True, **self.settings())
+        if name == "refined":
+            return refine_posteriors(self.model, self.split, seed=seed, steps=self.refine_steps, **self.settings())
         if name == "other":
             own = found["own"]
             assert own is not None

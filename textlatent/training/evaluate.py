@@ -59,14 +59,14 @@ def evaluate(
     if samples < 1:
         raise ValueError(f"samples must be >= 1, got {samples}.")
     wanted = torch.arange(len(split)) if positions is None else positions
-    tell = _counter(progress, samples * len(wanted), accelerator)
+    tell = counter(progress, samples * len(wanted), accelerator)
 
     def score(batch: Batch, rows: Tensor) -> Scores:
         chunk = max(1, tokens_per_batch // batch["tokens"].numel())
         draws = []
         for first in range(0, samples, chunk):
             some: dict[str, Any] = {"samples": min(chunk, samples - first), "first_sample": first}
-            with _arithmetic(batch, precision):
+            with arithmetic(batch, precision):
                 scores = model(
                     **batch, seed=seed, **some, keep_latents=keep_latents, keep_tokens=keep_tokens and not first
                 )
@@ -75,7 +75,7 @@ def evaluate(
         return _join_draws(draws)
 
     of_a_draw = max(1, tokens_per_batch // min(samples, DRAWS))
-    return _over_batches(model, split, wanted, score, accelerator=accelerator, tokens=of_a_draw, pad_id=pad_id)
+    return over_batches(model, split, wanted, score, accelerator=accelerator, tokens=of_a_draw, pad_id=pad_id)
 
 
 @torch.no_grad()
@@ -112,11 +112,11 @@ def evaluate_at(
     wanted = torch.arange(len(split)) if positions is None else positions
     if len(z) != len(wanted):
         raise ValueError(f"z must have one row for each of the {len(wanted)} sentences, got {len(z)}.")
-    tell = _counter(progress, len(wanted), accelerator)
+    tell = counter(progress, len(wanted), accelerator)
     kind = next(model.parameters()).dtype
 
     def score(batch: Batch, rows: Tensor) -> Scores:
-        with _arithmetic(batch, precision):
+        with arithmetic(batch, precision):
             latents = z[rows].to(batch["tokens"].device, kind)
             per_token = model.log_prob_token(batch["tokens"], batch["lengths"], latents)
         tell(len(rows))
@@ -124,10 +124,10 @@ def evaluate_at(
         total = per_token.sum(-1, dtype=torch.float64)[None]
         return Scores(log_p_dec=total, log_p_dec_token=per_token, tokens=batch["lengths"], **counts).to("cpu")
 
-    return _over_batches(model, split, wanted, score, accelerator=accelerator, tokens=tokens_per_batch, pad_id=pad_id)
+    return over_batches(model, split, wanted, score, accelerator=accelerator, tokens=tokens_per_batch, pad_id=pad_id)
 
 
-def _over_batches(
+def over_batches(
     model: nn.Module,
     split: EncodedSplit,
     wanted: Tensor,
@@ -153,12 +153,14 @@ def _over_batches(
     return scores.select(torch.argsort(scores.need("index")))
 
 
-def _arithmetic(batch: Batch, precision: str) -> torch.autocast:
+def arithmetic(batch: Batch, precision: str) -> torch.autocast:
     """Of a forward pass: "fp32" leaves the weights' own."""
     return torch.autocast(batch["tokens"].device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def _counter(progress: Progress | None, total: int, accelerator: Accelerator | None) -> Callable[[int], None]:
+def counter(
+    progress: Progress | None, total: int, accelerator: Accelerator | None, *, what: str = "scoring"
+) -> Callable[[int], None]:
     """What is called with each part done; the first process tells, for all of them."""
     rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     done = 0
@@ -167,7 +169,7 @@ def _counter(progress: Progress | None, total: int, accelerator: Accelerator | N
         nonlocal done
         done += more * world
         if progress is not None and rank == 0:
-            progress({"event": "progress", "what": "scoring", "done": min(done, total), "total": total})
+            progress({"event": "progress", "what": what, "done": min(done, total), "total": total})
 
     return tell
 
