@@ -104,6 +104,20 @@ def test_the_inference_gap_by_hand() -> None:
     assert vars(found)["amortisation"].se == pytest.approx(0.25)
 
 
+def test_the_draws_for_the_gap_may_be_others() -> None:
+    """The gap is the drawn record's, what refining recovers the own one's, whose noise the refined one shares."""
+    zero = torch.zeros(2, 2)
+    drawn = Scores(log_p_enc=zero, log_p_pri=zero, log_p_dec=torch.tensor([[-1.0, -2.0], [-3.0, -2.0]]))
+    own = Scores(log_p_enc=zero[:1], log_p_pri=zero[:1], log_p_dec=torch.tensor([[-1.0, -2.0]]))
+    refined = replace(own, log_p_dec=own.need("log_p_dec") + 0.25)
+    found = inference_gap(own, refined, drawn=drawn)
+    assert found.samples == 2
+    assert found.gap == inference_gap(drawn, None).gap
+    assert vars(found)["amortisation"].value == pytest.approx(0.25)
+    assert vars(found)["amortisation"].se == pytest.approx(0.0, abs=1e-12)
+    assert vars(found)["left"].value == pytest.approx(vars(found)["gap"].value - 0.25)
+
+
 def test_one_draw_or_nothing_refined_leaves_no_gap() -> None:
     zero = torch.zeros(1, 2)
     own = Scores(log_p_enc=zero, log_p_pri=zero, log_p_dec=zero)

@@ -88,26 +88,29 @@ def share_beyond(own: Scores, other: Scores, *, first: int = 3) -> Estimate:
     return ratio_with_error(beyond, total)
 
 
-def inference_gap(own: Scores, refined: Scores | None) -> InferenceGap:
+def inference_gap(own: Scores, refined: Scores | None, *, drawn: Scores | None = None) -> InferenceGap:
     """-ELBO - IW-NLL, and how much of it refining each sentence's posterior recovers, nats per sentence.
 
     Args:
-        own: with K draws per sentence and their densities; the more draws, the nearer is IW-NLL to -ln P(y).
+        own: the sentences with their own z; best with the draws' noise that `refined` has, which then cancels.
         refined: the same sentences after gradient steps on each posterior; its -ELBO is averaged over its own draws.
+        drawn: the same sentences with K draws each and their densities, for the IW-NLL; the more, the nearer it is to
+            -ln P(y). `own` if not given.
 
     Raises:
         ValueError: not the same sentences, or Scores without a rate or a distortion.
 
     Source: Cremer et al. 2018, arXiv:1801.03558 (amortisation and approximation gap); THEORY T2, T3.
     """
-    neg_elbo = own.neg_elbo().to(torch.float64)
+    drawn = own if drawn is None else drawn
+    check_same_sentences(own, drawn)
     gap = recovered = None
-    draws = own.need("log_p_dec").shape[0]
-    if draws > 1 and own.log_p_enc is not None and own.log_p_pri is not None:
-        gap = neg_elbo + log_mean_exp(own.log_weights().to(torch.float64))
+    draws = drawn.need("log_p_dec").shape[0]
+    if draws > 1 and drawn.log_p_enc is not None and drawn.log_p_pri is not None:
+        gap = _neg_elbo(drawn) + log_mean_exp(drawn.log_weights().to(torch.float64))
     if refined is not None:
         check_same_sentences(own, refined)
-        recovered = neg_elbo - refined.neg_elbo().to(torch.float64)
+        recovered = _neg_elbo(own) - _neg_elbo(refined)
     left = None if gap is None or recovered is None else gap - recovered
     found = [None if x is None else mean_with_error(x) for x in (gap, recovered, left)]
     return InferenceGap(found[0], found[1], found[2], draws)
@@ -153,3 +156,7 @@ def check_same_sentences(own: Scores, other: Scores) -> None:
 
 def _log_p_dec(scores: Scores) -> Float[Tensor, " B"]:
     return scores.need("log_p_dec").to(torch.float64).mean(0)
+
+
+def _neg_elbo(scores: Scores) -> Float[Tensor, " B"]:
+    return scores.neg_elbo().to(torch.float64)

@@ -121,7 +121,7 @@ def _inference(run: Run, own: Scores, scored: Mapping[str, Scores]) -> dict[str,
 
     The own condition has one draw a sentence, which leaves no IW-NLL: the draws are those in scores.safetensors.
     """
-    found = inference_gap(_many_draws(run, own) or own, scored.get("refined"))
+    found = inference_gap(own, scored.get("refined"), drawn=_many_draws(run, own))
     cells = {"gap_nats": found.gap, "amortisation_nats": found.amortisation, "left_nats": found.left}
     return {name: None if each is None else _cell(each) for name, each in cells.items()} | {"samples": found.samples}
 
