@@ -24,7 +24,10 @@ def diagnose(
     ] = None,
     checkpoint: Checkpoint = "final",
 ) -> None:
-    """Say what ails a model and what to try; exit code 0 healthy, 1 ill, 3 too few sentences to say."""
+    """Say what ails a model and what to try.
+
+    Exit code 0: healthy, 1: an illness, 2: bad input, 3: too few sentences to say.
+    """
     from textlatent import run as verbs
 
     console = Console()

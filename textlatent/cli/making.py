@@ -59,7 +59,7 @@ def validate(
 
 
 def ls(what: Annotated[What, typer.Argument(help="What to list.")] = What.recipes) -> None:
-    """List the recipes that come along, or what to try for which verdict."""
+    """List the recipes that come along, or the remedies."""
     from textlatent import run
 
     if what is What.remedies:

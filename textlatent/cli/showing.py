@@ -14,7 +14,7 @@ def report(
     run: RunArgument,
     output: Annotated[str | None, typer.Option(help="Another file than RUN/report.html.")] = None,
 ) -> None:
-    """Write a run's page: its nats, its verdict, its figures, its sentences."""
+    """Write a run's page: nats, verdict, figures, sentences."""
     from textlatent import run as verbs
 
     console = Console()

@@ -68,7 +68,11 @@ class Validation:
         return [
             ("parameters", f"{self.cost.parameters:,}", parts),
             ("memory", f"about {self.cost.memory / 2**30:.1f} GiB", "on one device"),
-            ("training", f"about {duration(60 * self.cost.minutes)}", f"on {self.cores} core{'s' * (self.cores > 1)} without a GPU"),
+            (
+                "training",
+                f"about {duration(60 * self.cost.minutes)}",
+                f"on {self.cores} core{'s' * (self.cores > 1)} without a GPU",
+            ),
         ]
 
 

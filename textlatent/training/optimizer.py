@@ -49,7 +49,7 @@ class Together:
 def build_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW | Together:
     """AdamW over the parameters that require a gradient; matrices are decayed, vectors and biases are not.
 
-    With `optimizer: muon` the matrices inside the transformers' layers (no embedding, no output layer, none of z's maps)
+    With `optimizer: muon` the matrices inside the transformers' layers (no embedding, output layer or map of z)
     are Muon's and move along orthogonalised gradients; AdamW has the rest.
 
     Raises:
