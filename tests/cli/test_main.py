@@ -231,7 +231,7 @@ def test_a_fault_is_one_sentence_and_exit_code_2(
         (["train"], "Missing argument"),
         (["evaluate", "x", "--splt", "test"], "No such option"),
         (["sample", "x", "--count", "none"], "Invalid value for '--count'"),
-        (["ls", "remedies"], "'remedies' is not"),
+        (["ls", "gadgets"], "'gadgets' is not"),
     ],
 )
 def test_a_command_line_that_is_none(command: Command, arguments: list[str], sentence: str) -> None:
