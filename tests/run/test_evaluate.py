@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from tests.toy_run import TOY, toy_recipe
+from textlatent.diagnostics.ledger import build_ledger
+from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.nats.montecarlo import log_mean_exp
 from textlatent.run.evaluate import choose, evaluate
 from textlatent.run.folder import Run
@@ -73,7 +75,7 @@ def test_some_sentences_are_the_same_some_every_time(run: Run) -> None:
     ledger = evaluate(run, sentences=5, samples=2)
     scores = run.scores
     assert ledger["sentences"] == 5
-    assert scores.index.tolist() == choose(len(run.split("test")), 5, 5).tolist()
+    assert scores.index.tolist() == choose(len(run.split("test")), 5, run.recipe.data.split_seed).tolist()
     whole = evaluate(run, samples=2)
     assert whole["sentences"] > 5
     torch.testing.assert_close(run.scores.select(scores.index).kl, scores.kl)
@@ -100,6 +102,29 @@ def test_a_text_file(run: Run, text_file: Path) -> None:
     assert scores.words.tolist() == [len(line.split()) for line in text_file.read_text().splitlines()]
     assert scores.kl[1].tolist() == pytest.approx(scores.kl[4].tolist()), "the same sentence twice"
     assert json.loads((run.folder / "ledger-text.json").read_text()) == ledger
+
+
+def test_other_splits_enlarge_the_mixture(run: Run) -> None:
+    """Of the split that is evaluated, the sentences that are not; no sentence is its own other."""
+    alone = evaluate(run, samples=1, sentences=10)
+    more = evaluate(run, samples=1, sentences=10, mixture=["valid", "test", "valid"])
+    left = len(run.split("test")) - 10
+    assert more["mixture"] == {"valid": len(run.split("valid")), "test": left}
+    assert "mixture" not in alone
+    components = 10 + len(run.split("valid")) + left
+    assert more["information_nats"]["components"] == components
+    assert more["information_nats"]["cap"] == pytest.approx(math.log(components))
+    expected = run.model.encode(run.split("valid").texts(range(len(run.split("valid")))))
+    kept = torch.isin(torch.arange(len(run.split("test"))), run.scores.index)
+    rest = run.model.encode(run.split("test").texts((~kept).nonzero().squeeze(1)))
+    others = DiagonalGaussian(
+        torch.cat([expected.mean, rest.mean]), torch.cat([expected.log_variance, rest.log_variance])
+    )
+    by_hand = build_ledger(run.scores, others=others)["information_nats"]
+    assert more["information_nats"]["lower"] == pytest.approx(by_hand["lower"], abs=1e-4)
+    assert more["rate_nats"] == alone["rate_nats"]
+    with pytest.raises(ValueError, match="every sentence of test is evaluated already; name another split"):
+        evaluate(run, samples=1, mixture=["test"])
 
 
 def test_a_text_needs_no_corpus(run: Run, text_file: Path, tmp_path: Path) -> None:

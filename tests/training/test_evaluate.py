@@ -15,7 +15,7 @@ from tests.toy_run import toy_recipe, toy_trainer
 from tests.training.scoring import as_lists, some_latents
 from textlatent.corpus.batches import EncodedSplit, collate
 from textlatent.scores import Scores
-from textlatent.training.evaluate import evaluate, evaluate_at
+from textlatent.training.evaluate import evaluate, evaluate_at, posteriors
 from textlatent.training.loop import Trainer
 
 SAMPLES = 3
@@ -182,6 +182,13 @@ def test_any_z_on_every_rank(tmp_path: Path, processes: Processes) -> None:
         assert of_rank["index"] == list(range(5))
         for total, alone in zip(of_rank["log_p_dec"][0], expected, strict=True):
             assert total == pytest.approx(alone.sum().item(), abs=1e-9)
+
+
+@pytest.mark.parametrize("budget", [1, 10**6])
+def test_posteriors_in_any_batches(trainer: Trainer, oracle: Scores, budget: int) -> None:
+    found = posteriors(trainer.model, trainer.valid, positions=torch.arange(20), tokens_per_batch=budget)
+    assert (found.mean - oracle.need("posterior_mean")).abs().max() < 1e-9
+    assert (found.log_variance - oracle.need("posterior_log_variance")).abs().max() < 1e-9
 
 
 def test_progress_at_a_z_and_a_z_too_few(trainer: Trainer) -> None:

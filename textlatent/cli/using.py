@@ -46,6 +46,10 @@ def evaluate(
     text: Annotated[str | None, typer.Option(help="A file of sentences instead of a split.")] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Importance samples K per sentence.")] = None,
     sentences: Annotated[int | None, typer.Option(min=1, help="How many sentences.")] = None,
+    mixture: Annotated[
+        list[Split] | None,
+        typer.Option(help="A split whose posteriors help to bound the information; may be repeated."),
+    ] = None,
     checkpoint: Checkpoint = "final",
 ) -> None:
     """Keep the ledger: each of a run's nats and its standard error."""
@@ -59,6 +63,7 @@ def evaluate(
             text=text,
             samples=samples,
             sentences=sentences,
+            mixture=mixture or (),
             checkpoint=checkpoint,
             progress=progress,
         )

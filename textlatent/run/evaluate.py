@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from torch import Tensor
 from textlatent.corpus.batches import EncodedSplit
 from textlatent.corpus.toy import language_of
 from textlatent.diagnostics.ledger import build_ledger
+from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.run.environment import versions
 from textlatent.run.folder import Run
 from textlatent.run.recipes import locate
 from textlatent.training.checkpoint import write_text, writing
 from textlatent.training.evaluate import evaluate as evaluate_split
+from textlatent.training.evaluate import posteriors
 from textlatent.training.launch import launch
 
 
@@ -27,6 +29,7 @@ def evaluate(
     text: str | Path | None = None,
     samples: int | None = None,
     sentences: int | None = None,
+    mixture: Sequence[str] = (),
     checkpoint: str = "final",
     precision: str | None = None,
     accelerator: Any | None = None,
@@ -40,6 +43,8 @@ def evaluate(
         text: a file of sentences instead of a split; its ledger is ledger-NAME.json.
         samples: importance samples K per sentence; the recipe's if not given.
         sentences: how many sentences, drawn by data.split_seed; the recipe's if not given.
+        mixture: splits whose posteriors enlarge the mixture of the information bounds, so that a rate near ln N can be
+            told apart; of the split that is evaluated, the sentences that are not.
         checkpoint: "final", "best" or "step-N".
         precision: "fp32" or "bf16"; the recipe's if not given.
         accelerator: shares the work among its processes; those this one was launched with if not given.
@@ -47,7 +52,8 @@ def evaluate(
             and with {"event": "ledger", "ledger"}.
 
     Raises:
-        ValueError: no such split or checkpoint, a fault in the text, or fewer than one sample or sentence.
+        ValueError: no such split or checkpoint, a fault in the text, fewer than one sample or sentence, or a mixture of
+            nothing.
     """
     run = run if isinstance(run, Run) else Run(run)
     section = run.recipe.evaluation
@@ -57,17 +63,24 @@ def evaluate(
     positions = choose(len(encoded), wanted, run.recipe.data.split_seed)
     model = run.model_at(checkpoint)
     accelerator = accelerator or launch()
+    settings: dict[str, Any] = {
+        "accelerator": accelerator,
+        "tokens_per_batch": section.tokens_per_batch,
+        "precision": precision or section.precision,
+        "pad_id": run.tokenizer.pad_token_id,
+        "progress": progress,
+    }
+    others = {
+        other: _others(run, other, name, positions, model=model.to(accelerator.device), **settings)
+        for other in dict.fromkeys(mixture)
+    }
     scores = evaluate_split(
         model.to(accelerator.device),
         encoded,
         positions=positions,
-        accelerator=accelerator,
         samples=section.samples if samples is None else samples,
         seed=run.recipe.seed,
-        tokens_per_batch=section.tokens_per_batch,
-        precision=precision or section.precision,
-        pad_id=run.tokenizer.pad_token_id,
-        progress=progress,
+        **settings,
     )
     context = {
         "split": name,
@@ -77,9 +90,16 @@ def evaluate(
         "versions": versions(),
         "notes": encoded.notes,
     }
+    if others:
+        context["mixture"] = {other: len(found.mean) for other, found in others.items()}
     exact_nll, exact_entropy = _exact(run, encoded, positions) if text is None else (None, None)
     ledger = build_ledger(
-        scores, ladder=section.ladder, exact_nll=exact_nll, exact_entropy=exact_entropy, context=context
+        scores,
+        ladder=section.ladder,
+        exact_nll=exact_nll,
+        exact_entropy=exact_entropy,
+        others=_together(list(others.values())),
+        context=context,
     )
     if accelerator.is_main_process:
         suffix = "" if text is None and name == section.split else f"-{Path(name).stem}"
@@ -93,6 +113,30 @@ def evaluate(
                 progress({"event": "note", "text": note})
             progress({"event": "ledger", "ledger": ledger})
     return ledger
+
+
+def _others(run: Run, other: str, name: str, positions: Tensor, *, model: Any, **settings: Any) -> DiagonalGaussian:
+    """Posteriors of a split's sentences, without those that are evaluated.
+
+    Raises:
+        ValueError: there are none, or the model has no z.
+    """
+    if not run.recipe.model.latent_size:
+        raise ValueError("a language model has no posteriors to make a mixture of; leave mixture empty.")
+    encoded = run.split(other)
+    rest = torch.arange(len(encoded))
+    if other == name:
+        rest = rest[~torch.isin(rest, positions)]
+    if not len(rest):
+        raise ValueError(f"mixture: every sentence of {other} is evaluated already; name another split.")
+    return posteriors(model, encoded, positions=rest, **settings)
+
+
+def _together(parts: list[DiagonalGaussian]) -> DiagonalGaussian | None:
+    """All of them as one, None of none."""
+    if not parts:
+        return None
+    return DiagonalGaussian(torch.cat([part.mean for part in parts]), torch.cat([part.log_variance for part in parts]))
 
 
 def _source(run: Run, text: str | Path | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textlatent.corpus.batches import EncodedSplit, collate, evaluation_batches
+from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.scores import Scores
 
 DRAWS = 32  # of each sentence in one forward pass: the encoder runs once for so many
@@ -125,6 +126,48 @@ def evaluate_at(
         return Scores(log_p_dec=total, log_p_dec_token=per_token, tokens=batch["lengths"], **counts).to("cpu")
 
     return over_batches(model, split, wanted, score, accelerator=accelerator, tokens=tokens_per_batch, pad_id=pad_id)
+
+
+@torch.no_grad()
+def posteriors(
+    model: Any,
+    split: EncodedSplit,
+    *,
+    positions: Int[Tensor, " n"] | None = None,
+    accelerator: Accelerator | None = None,
+    tokens_per_batch: int = 8192,
+    precision: str = "fp32",
+    pad_id: int = 0,
+    progress: Progress | None = None,
+) -> DiagonalGaussian:
+    """P_enc(z|y) of every sentence of a split, mean and log-variance [n, D] on the CPU, in the order of the split.
+
+    Args:
+        model: has `posterior(tokens, lengths)`.
+        split: the sentences.
+        positions: which of them; all if not given.
+        accelerator: shares batches among its processes; every process gets all.
+        tokens_per_batch: padded tokens in one forward pass.
+        precision: "fp32" (as the weights are) or "bf16".
+        pad_id: of the tokenizer.
+        progress: called with {"event": "progress", "done", "total"} in sentences.
+
+    Raises:
+        ValueError: no sentences.
+    """
+    wanted = torch.arange(len(split)) if positions is None else positions
+    tell = counter(progress, len(wanted), accelerator, what="encoding")
+
+    def score(batch: Batch, rows: Tensor) -> Scores:
+        with arithmetic(batch, precision):
+            found = model.posterior(batch["tokens"], batch["lengths"])
+        tell(len(rows))
+        return Scores(posterior_mean=found.mean, posterior_log_variance=found.log_variance, index=batch["index"]).to(
+            "cpu"
+        )
+
+    scores = over_batches(model, split, wanted, score, accelerator=accelerator, tokens=tokens_per_batch, pad_id=pad_id)
+    return DiagonalGaussian(scores.need("posterior_mean"), scores.need("posterior_log_variance"))
 
 
 def over_batches(
