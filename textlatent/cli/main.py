@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 VERBS: list[Callable[..., None]] = [
     making.train,
+    making.baseline,
     using.evaluate,
     using.score,
     using.sample,

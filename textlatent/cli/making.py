@@ -1,4 +1,4 @@
-"""train, validate, ls, cp, env: what comes before a model, and its making."""
+"""train, baseline, validate, ls, cp, env: what comes before a model, and its making."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -40,6 +40,18 @@ def train(
     if is_main_process():
         show_ledger(console, trained.ledger)
         say(console, f"The run is in {trained.folder}.")
+
+
+def baseline(run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")]) -> None:
+    """Train a run's decoder without z into RUN/baseline, to measure z against; again, to resume."""
+    from textlatent import run as verbs
+
+    console = Console()
+    with watch(console) as progress:
+        trained = verbs.baseline(run, progress=progress)
+    if is_main_process():
+        show_ledger(console, trained.ledger)
+        say(console, f"The language model is in {trained.folder}; `textlatent compare {run} {trained.folder}`.")
 
 
 def validate(

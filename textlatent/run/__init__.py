@@ -12,6 +12,8 @@ _HOME = {
     },
     **{verb: f"textlatent.run.{verb}" for verb in ("encode", "standardise", "validate", "environment")},
     **{verb: f"textlatent.run.{verb}" for verb in ("curve", "compare")},
+    "conditions": "textlatent.run.conditions",
+    "baseline": "textlatent.run.baseline",
     "diagnose": "textlatent.run.diagnose",
     "report": "textlatent.run.report",
     **{verb: f"textlatent.run.{verb}" for verb in ("probe", "arithmetic", "neighbours")},
