@@ -46,7 +46,7 @@ def test_what_concerns_z_is_gone_and_all_else_is_the_runs(tmp_path: Path) -> Non
     assert found.objective.target_rate is None
     assert [(stage.name, found.stage_steps(stage)) for stage in found.stages] == [("train", 30)]
     assert found.training == recipe.training
-    assert (found.evaluation.sentences, found.evaluation.samples) == (9, 1)
+    assert found.evaluation == recipe.evaluation
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,10 @@ def test_it_is_trained_judged_and_a_condition(run: Run) -> None:
     assert [event["step"] for event in found.metrics if event["event"] == "validate"] == [20, 40]
     assert found.ledger["rate_nats"]["value"] == 0.0
     assert found.ledger["information_nats"]["why"] == "the model is a language model: it has no z."
-    assert (found.folder / "tokenizer").is_dir()
+    nll = found.ledger["iw_nll_nats"]
+    assert nll["samples"] == run.recipe.evaluation.samples == 8
+    assert nll["value"] == pytest.approx(found.ledger["neg_elbo_nats"]["value"], abs=1e-9), "every draw says the same"
+    assert found.scores.log_p_dec.shape == (8, found.ledger["sentences"])
     scored = conditions(run)
     assert list(scored) == ["own", "other", "prior_draw", "prior_mean", "baseline"]
     assert torch.equal(scored["baseline"].need("index"), scored["own"].need("index"))

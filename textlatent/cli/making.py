@@ -43,7 +43,7 @@ def train(
 
 
 def baseline(run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")]) -> None:
-    """Train a run's decoder without z into RUN/baseline, to measure z against; again, to resume."""
+    """Train a run's decoder without z, to judge z by it."""
     from textlatent import run as verbs
 
     console = Console()

@@ -19,8 +19,7 @@ def baseline(
     """The language model that a run's gain is measured against, trained into RUN/baseline; again, to resume.
 
     It is the run's recipe with model.latent_size 0: the same text, tokens, decoder and optimiser, -ln P(y) for the
-    loss, one stage of as many steps as the decoder learned for, and the same sentences to be judged on. A language
-    model's every draw says the same, so it is evaluated with one.
+    loss, one stage of as many steps as the decoder learned for, and the same sentences to be judged on.
 
     Args:
         run: a Run or its folder.
@@ -47,7 +46,6 @@ def baseline_recipe(recipe: Recipe, *, out: str | Path) -> Recipe:
             "objective": Objective(),
             "training": recipe.training.model_copy(update={"steps": decoder_steps(recipe)}),
             "stages": [Stage()],
-            "evaluation": recipe.evaluation.model_copy(update={"samples": 1}),
         }
     )
 

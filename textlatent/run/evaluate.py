@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.run.environment import versions
 from textlatent.run.folder import Run
 from textlatent.run.recipes import locate
+from textlatent.scores import Scores
 from textlatent.training.checkpoint import write_text, writing
 from textlatent.training.evaluate import evaluate as evaluate_split
 from textlatent.training.evaluate import posteriors
@@ -74,14 +76,17 @@ def evaluate(
         other: _others(run, other, name, positions, model=model.to(accelerator.device), **settings)
         for other in dict.fromkeys(mixture)
     }
+    draws = section.samples if samples is None else samples
+    alike = not model.config.latent_size  # without z one draw says what all would
     scores = evaluate_split(
         model.to(accelerator.device),
         encoded,
         positions=positions,
-        samples=section.samples if samples is None else samples,
+        samples=min(draws, 1) if alike else draws,
         seed=run.recipe.seed,
         **settings,
     )
+    scores = _repeated(scores, draws) if alike else scores
     context = {
         "split": name,
         "corpus": _source(run, text),
@@ -113,6 +118,12 @@ def evaluate(
                 progress({"event": "note", "text": note})
             progress({"event": "ledger", "ledger": ledger})
     return ledger
+
+
+def _repeated(scores: Scores, draws: int) -> Scores:
+    """The one draw as so many: what every further draw of a model without z would be."""
+    rows = {name: getattr(scores, name) for name in ("log_p_enc", "log_p_pri", "log_p_dec")}
+    return replace(scores, **{name: None if row is None else row.repeat(draws, 1) for name, row in rows.items()})
 
 
 def _others(run: Run, other: str, name: str, positions: Tensor, *, model: Any, **settings: Any) -> DiagonalGaussian:
