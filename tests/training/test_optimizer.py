@@ -11,6 +11,7 @@ from torch import nn
 from tests.tiny import vae
 from tests.toy_run import toy_recipe, toy_trainer
 from textlatent.training.checkpoint import Checkpoints
+from textlatent.training.muon import Muon
 from textlatent.training.optimizer import Together, build_optimizer, learning_rate_at, reinitialise, seed_of
 from textlatent.training.options import TrainingOptions
 
@@ -66,13 +67,13 @@ def test_muon_has_the_matrices_inside_the_layers() -> None:
 
 
 def test_together_each_steps_as_it_would_alone() -> None:
-    """Five steps of both beside torch's own two optimisers, at the loop's learning rate and 0.1 / 0.5 of it."""
+    """Five steps of both beside the two optimisers alone, at the loop's learning rate and 0.1 / 0.5 of it."""
     model, alone = vae(dtype=torch.float32), vae(dtype=torch.float32)
     optimizer = build_optimizer(model, MUON)
     assert isinstance(optimizer, Together)
     inside = {id(p) for g in optimizer.parts[1].param_groups for p in g["params"]}
     pairs = list(zip(model.parameters(), alone.parameters(), strict=True))
-    muon = torch.optim.Muon([q for p, q in pairs if id(p) in inside], weight_decay=0.1)
+    muon = Muon([q for p, q in pairs if id(p) in inside], lr=0.1, weight_decay=0.1)
     rest = [q for p, q in pairs if id(p) not in inside]
     adamw = torch.optim.AdamW(
         [

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from textlatent.training.muon import Muon
 from textlatent.training.options import TrainingOptions
 
 MUON_LEARNING_RATE = 0.02
@@ -19,8 +20,8 @@ class Together:
     The loop sets one learning rate for all groups; Muon's groups take it times `relative`.
     """
 
-    def __init__(self, adamw: torch.optim.AdamW, muon: torch.optim.Muon, *, relative: float) -> None:
-        self.parts: tuple[torch.optim.AdamW, torch.optim.Muon] = (adamw, muon)
+    def __init__(self, adamw: torch.optim.AdamW, muon: Muon, *, relative: float) -> None:
+        self.parts: tuple[torch.optim.AdamW, Muon] = (adamw, muon)
         self.relative = relative
 
     @property
@@ -55,7 +56,7 @@ def build_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.A
     Raises:
         ValueError: nothing is left to learn.
 
-    Source: Loshchilov & Hutter 2019, arXiv:1711.05101; Jordan et al. 2024, Muon (torch.optim.Muon).
+    Source: Loshchilov & Hutter 2019, arXiv:1711.05101; Jordan et al. 2024, Muon.
     """
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not learning:
@@ -71,7 +72,7 @@ def build_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.A
     adamw = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(first, second), fused=True)
     if not hidden:
         return adamw
-    muon = torch.optim.Muon(hidden, lr=options.learning_rate, weight_decay=options.weight_decay)
+    muon = Muon(hidden, lr=options.learning_rate, weight_decay=options.weight_decay)
     return Together(adamw, muon, relative=(options.muon_learning_rate or MUON_LEARNING_RATE) / options.learning_rate)
 
 
