@@ -15,6 +15,7 @@ from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
 from textlatent.report.curve import curve_figure
 from textlatent.report.plots import save_run_figure
+from textlatent.run.baseline import baseline_recipe
 from textlatent.run.folder import Run
 from textlatent.run.recipes import find_recipe
 from textlatent.run.train import train
@@ -208,12 +209,8 @@ def _with_objective(values: dict[str, Any], axis: Axis, value: float) -> dict[st
 
 
 def _language_model(recipe: Recipe, *, seed: int, out: Path) -> Recipe:
-    """The recipe of the same decoder trained without z for as many steps, as a language model."""
-    values = as_values(recipe)
-    values["model"] |= {"latent_size": 0, "prior": "standard"}
-    values["training"]["steps"] = sum(recipe.stage_steps(stage) for stage in recipe.stages)
-    del values["stages"]
-    return load_recipe(values | {"name": "lm", "seed": seed, "out": str(out), "objective": {"beta": 1.0}})
+    """The recipe of the same decoder trained without z, as a point of the curve."""
+    return baseline_recipe(recipe, out=out).model_copy(update={"name": "lm", "seed": seed})
 
 
 def _refuse_others(jobs: Sequence[_Job]) -> None:
