@@ -13,6 +13,7 @@ import textlatent.run.curve  # noqa: F401  (the verb `curve` of textlatent.run i
 from tests.toy_run import merged, toy_recipe
 from textlatent.recipe.dump import as_values
 from textlatent.recipe.load import load_recipe
+from textlatent.recipe.schema import Objective
 from textlatent.run.curve import _language_model, _plan, curve
 from textlatent.run.folder import Run
 from textlatent.training.signals import TrainingStopped
@@ -60,7 +61,7 @@ def test_every_point_is_a_run(swept: tuple[Path, Events]) -> None:
         assert Run(folder / "points" / name).ledger["sentences"] == 6
     recipes = {name: Run(folder / "points" / name).recipe for name in NAMES}
     assert [recipes[name].objective.target_rate for name in NAMES] == [None, 1.0, 2.5]
-    assert (recipes["lm"].model.latent_size, recipes["lm"].objective.beta) == (0, 1.0)
+    assert (recipes["lm"].model.latent_size, recipes["lm"].objective) == (0, Objective())
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
