@@ -44,7 +44,7 @@ def plan_epoch(lengths: Int[Tensor, " N"], *, tokens_per_step: int, seed: int, e
 
     All sentences are shuffled and cut into windows of about 64 steps; each window is sorted by length (ties as
     shuffled) and cut into steps; the steps of all windows are shuffled. Padding is then below 5 % on real text, except
-    where an epoch has fewer than some thirty steps.
+    where an epoch has fewer than about forty steps.
 
     Args:
         lengths: tokens of each sentence, EOS counted.
