@@ -107,17 +107,27 @@ def evaluate(
         context=context,
     )
     if accelerator.is_main_process:
-        suffix = "" if text is None and name == section.split else f"-{Path(name).stem}"
-        with writing(run.folder / f"ledger{suffix}.json"):
-            temporary = run.folder / ".scores.writing"
-            scores.save(temporary, about=context)
-            temporary.replace(run.folder / f"scores{suffix}.safetensors")
-            write_text(run.folder / f"ledger{suffix}.json", json.dumps(ledger, indent=1))
+        _keep(
+            run,
+            scores,
+            ledger,
+            suffix="" if text is None and name == section.split else f"-{Path(name).stem}",
+            about=context,
+        )
         if progress is not None:
             for note in encoded.notes:
                 progress({"event": "note", "text": note})
             progress({"event": "ledger", "ledger": ledger})
     return ledger
+
+
+def _keep(run: Run, scores: Scores, ledger: dict[str, Any], *, suffix: str, about: dict[str, Any]) -> None:
+    """ledger.json and scores.safetensors, under the names a split or text file gives them."""
+    with writing(run.folder / f"ledger{suffix}.json"):
+        temporary = run.folder / ".scores.writing"
+        scores.save(temporary, about=about)
+        temporary.replace(run.folder / f"scores{suffix}.safetensors")
+        write_text(run.folder / f"ledger{suffix}.json", json.dumps(ledger, indent=1))
 
 
 def _repeated(scores: Scores, draws: int) -> Scores:
