@@ -20,22 +20,13 @@ from textlatent.objective.floor import FLOORS
 from textlatent.objective.objective import Objective as TorchObjective
 from textlatent.objective.schedule import SCHEDULES
 from textlatent.prior import mixture
+from textlatent.recipe.data import Data, Tokenizer
 from textlatent.recipe.load import load_recipe
-from textlatent.recipe.schema import (
-    MIXTURE_COMPONENTS,
-    VAMP_COMPONENTS,
-    Data,
-    Decoder,
-    Encoder,
-    Evaluation,
-    Model,
-    Objective,
-    Recipe,
-    Section,
-    Stage,
-    Tokenizer,
-    Training,
-)
+from textlatent.recipe.model import MIXTURE_COMPONENTS, VAMP_COMPONENTS, Decoder, Encoder, Model
+from textlatent.recipe.objective import Objective
+from textlatent.recipe.schema import Recipe
+from textlatent.recipe.section import Section
+from textlatent.recipe.training import Evaluation, Stage, Training
 from textlatent.run.evaluate import evaluate
 from textlatent.training.evaluate import evaluate as evaluate_split
 from textlatent.training.options import Stage as TorchStage

@@ -13,7 +13,7 @@ import textlatent.run.curve  # noqa: F401  (the verb `curve` of textlatent.run i
 from tests.toy_run import merged, toy_recipe
 from textlatent.recipe.dump import as_values
 from textlatent.recipe.load import load_recipe
-from textlatent.recipe.schema import Objective
+from textlatent.recipe.objective import Objective
 from textlatent.run.curve import _language_model, _plan, curve
 from textlatent.run.folder import Run
 from textlatent.training.signals import TrainingStopped

@@ -5,6 +5,7 @@ from typing import Any
 
 from textlatent.recipe.document import write_document
 from textlatent.recipe.schema import Recipe
+from textlatent.recipe.section import AnyRecipe
 
 # What a resumed run may change: how long it trains, what it writes down and when, and how it is judged.
 MAY_CHANGE = (
@@ -21,15 +22,17 @@ MAY_CHANGE = (
 )
 
 
-def as_values(recipe: Recipe) -> dict[str, Any]:
+def as_values(recipe: AnyRecipe) -> dict[str, Any]:
     """The recipe as plain values, defaults written out; of a stage's objective only what it says itself."""
     values = recipe.model_dump()
+    if not isinstance(recipe, Recipe):
+        return values
     for stage, dumped in zip(recipe.stages, values["stages"], strict=True):
         dumped["objective"] = stage.objective.model_dump(exclude_unset=True)
     return values
 
 
-def dump_recipe(recipe: Recipe) -> str:
+def dump_recipe(recipe: AnyRecipe) -> str:
     """The recipe as YAML text that `load_recipe` reads back equal."""
     return write_document(as_values(recipe))
 
@@ -46,7 +49,7 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
     return found
 
 
-def differing_keys(old: Recipe, new: Recipe) -> list[str]:
+def differing_keys(old: AnyRecipe, new: AnyRecipe) -> list[str]:
     """The dotted keys in which two recipes differ, without those a resumed run may change (MAY_CHANGE)."""
     before, after = _leaves(as_values(old)), _leaves(as_values(new))
     missing = object()

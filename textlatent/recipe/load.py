@@ -4,15 +4,22 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from textlatent.recipe.document import Document, override, read_document
 from textlatent.recipe.dump import as_values
 from textlatent.recipe.fault import Fault, Keys, RecipeError
+from textlatent.recipe.kinds import KINDS, kind_of
 from textlatent.recipe.schema import Recipe
-from textlatent.recipe.sentence import sentences_of
+from textlatent.recipe.section import AnyRecipe
+from textlatent.recipe.sentence import sentences_of, unknown_kind
+
+Kind = TypeVar("Kind", bound=AnyRecipe)
+
+Source = str | Path | Mapping[str, Any] | AnyRecipe
+"""What a recipe can be had from: a YAML file's path, the values themselves, or a recipe."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +33,14 @@ class Checked:
         source: what the recipe was read from, for a message.
     """
 
-    recipe: Recipe | None
+    recipe: AnyRecipe | None
     faults: list[Fault]
     document: Document
     source: str
 
 
-def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Iterable[str] = ()) -> Recipe:
-    """The typed recipe, with `overrides` such as "training.steps=500" put over it.
+def load_recipe(recipe: Source, overrides: Iterable[str] = ()) -> Recipe:
+    """The typed recipe of an autoencoder, with `overrides` such as "training.steps=500" put over it.
 
     Args:
         recipe: a YAML file's path, the values themselves, or a recipe.
@@ -41,20 +48,38 @@ def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Iter
 
     Raises:
         RecipeError: anything is wrong; its message lists every fault, with path, place and nearest valid name.
+        ValueError: it is a recipe of another kind.
     """
+    return of_kind(load_any(recipe, overrides), Recipe)
+
+
+def load_any(recipe: Source, overrides: Iterable[str] = ()) -> AnyRecipe:
+    """The typed recipe of whatever `kind` it names; arguments and faults as in `load_recipe`."""
     checked = check_recipe(recipe, overrides)
     if checked.recipe is None or checked.faults:
         raise RecipeError(checked.faults, source=checked.source)
     return checked.recipe
 
 
-def check_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Iterable[str] = ()) -> Checked:
+def of_kind(recipe: AnyRecipe, wanted: type[Kind]) -> Kind:
+    """The recipe, where it is of the kind that is wanted.
+
+    Raises:
+        ValueError: it is of another.
+    """
+    if not isinstance(recipe, wanted):
+        names = {known: name for name, known in KINDS.items()}
+        raise ValueError(f"this asks for a recipe of kind {names[wanted]}, and {recipe.name} is of kind {recipe.kind}.")
+    return recipe
+
+
+def check_recipe(recipe: Source, overrides: Iterable[str] = ()) -> Checked:
     """As `load_recipe`, for those who look for more faults before they raise them.
 
     Raises:
         RecipeError: there is no file, or it is not YAML.
     """
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, AnyRecipe):
         document, source = Document(values=as_values(recipe)), "the recipe"
     elif isinstance(recipe, Mapping):
         document, source = Document(values=deepcopy(dict(recipe))), "the recipe"
@@ -66,20 +91,24 @@ def check_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, overrides: Ite
     return Checked(loaded, faults, document, source)
 
 
-def _check(document: Document) -> tuple[Recipe | None, list[Fault]]:
+def _check(document: Document) -> tuple[AnyRecipe | None, list[Fault]]:
     """The recipe, where there is one, and every fault.
 
     Values that are wrong by themselves are taken out, so that the fields that contradict each other are found too.
     """
     faults = list(document.faults)
     values = deepcopy(document.values)
+    kind = kind_of(values)
+    if (named := values.get("kind", kind.model_fields["kind"].default)) not in KINDS:
+        faults.append(Fault(("kind",), document.place(("kind",)), unknown_kind(named)))
+        values.pop("kind")
     try:
-        recipe: Recipe | None = Recipe.model_validate(values)
+        recipe: AnyRecipe | None = kind.model_validate(values)
     except ValidationError as error:
-        wrong = sentences_of(error, document.written)
+        wrong = sentences_of(error, kind, document.written)
         told = {fault.keys for fault in faults}
         faults += [Fault(keys, document.place(keys), wrong[keys]) for keys in wrong if keys not in told]
-        recipe = _without(values, list(wrong))
+        recipe = _without(values, list(wrong), kind)
     if recipe is not None:
         known = {".".join(map(str, fault.keys)) for fault in faults}
         for path, sentence in recipe.conflicts():
@@ -95,7 +124,7 @@ def _position(fault: Fault) -> tuple[bool, int]:
     return (not line.isdecimal(), int(line) if line.isdecimal() else 0)
 
 
-def _without(values: dict[str, Any], wrong: list[Keys]) -> Recipe | None:
+def _without(values: dict[str, Any], wrong: list[Keys], kind: type[AnyRecipe]) -> AnyRecipe | None:
     """The recipe without its wrong values, None where it cannot do without them."""
     for keys in sorted(wrong, key=len, reverse=True):
         while keys and isinstance(keys[-1], int):  # a wrong entry spoils its list
@@ -105,6 +134,6 @@ def _without(values: dict[str, Any], wrong: list[Keys]) -> Recipe | None:
             inside = inside.get(key, {}) if isinstance(inside, dict) else inside[int(key)]
         inside.pop(keys[-1], None)
     try:
-        return Recipe.model_validate({"name": "unnamed", **values})
+        return kind.model_validate({"name": "unnamed", **values})
     except ValidationError:
         return None

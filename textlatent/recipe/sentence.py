@@ -7,12 +7,13 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from textlatent.recipe.fault import Keys
-from textlatent.recipe.schema import Recipe, Section
+from textlatent.recipe.kinds import KINDS
+from textlatent.recipe.section import AnyRecipe, Section
 
 
-def _section(keys: Keys) -> type[Section] | None:
-    """The section that stands at `keys`, None where a plain value does."""
-    section: type[Section] | None = Recipe
+def _section(keys: Keys, kind: type[AnyRecipe]) -> type[Section] | None:
+    """The section that stands at `keys` of a kind of recipe, None where a plain value does."""
+    section: type[Section] | None = kind
     for key in keys:
         if isinstance(key, int):
             continue
@@ -32,14 +33,14 @@ def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
             yield from _paths(field.annotation, f"{prefix}{name}.")
 
 
-def _nearest(keys: Keys) -> str:
+def _nearest(keys: Keys, kind: type[AnyRecipe]) -> str:
     """Which valid key was perhaps meant, as the end of a sentence."""
-    section, key = _section(keys[:-1]), str(keys[-1])
+    section, key = _section(keys[:-1], kind), str(keys[-1])
     above = "".join(f"{part}." for part in keys[:-1])
     names = list(section.model_fields) if section else []
     if near := get_close_matches(key, names, n=1):
         return f"did you mean {above}{near[0]}?"
-    elsewhere = {path.split(".")[-1]: path for path in _paths(Recipe)}
+    elsewhere = {path.split(".")[-1]: path for path in _paths(kind)}
     if near := get_close_matches(key, list(elsewhere), n=1, cutoff=0.8):
         return f"did you mean {elsewhere[near[0]]}?"
     return f"it may hold {', '.join(names)}."
@@ -77,11 +78,18 @@ _BOUNDS = {
 }
 
 
-def sentences_of(error: ValidationError, written: Mapping[Keys, str]) -> dict[Keys, str]:
+def unknown_kind(named: object) -> str:
+    """What to say of a `kind` that there is not."""
+    near = get_close_matches(str(named), list(KINDS), n=1)
+    return f"must be one of {', '.join(KINDS)}, got {_came(named)}{f'; did you mean {near[0]}?' if near else '.'}"
+
+
+def sentences_of(error: ValidationError, recipe: type[AnyRecipe], written: Mapping[Keys, str]) -> dict[Keys, str]:
     """Each of pydantic's errors as a sentence: what must hold, what came, what to do.
 
     Args:
-        error: what `Recipe.model_validate` raised.
+        error: what `model_validate` raised.
+        recipe: whose it was.
         written: how values stand in the file, where they come from one.
     """
     sentences: dict[Keys, str] = {}
@@ -90,18 +98,18 @@ def sentences_of(error: ValidationError, written: Mapping[Keys, str]) -> dict[Ke
             keys = each["loc"][:-1]
             sentences[keys] = f"must be text or a whole number, got {_came(each['input'])}."
         else:
-            sentences[each["loc"]] = _sentence(each, written.get(each["loc"]))
+            sentences[each["loc"]] = _sentence(each, recipe, written.get(each["loc"]))
     return sentences
 
 
-def _sentence(error: Any, written: str | None) -> str:
+def _sentence(error: Any, recipe: type[AnyRecipe], written: str | None) -> str:
     """One of pydantic's errors as a sentence; `written` is how the value stands in the file, if it does."""
     kind, keys, value, context = error["type"], error["loc"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
         home = ".".join(map(str, keys[:-1])) or "a recipe"
-        return f"is no key of {home}; {_nearest(keys)}"
+        return f"is no key of {home}; {_nearest(keys, recipe)}"
     if kind == "missing":
-        section = _section(keys[:-1])
+        section = _section(keys[:-1], recipe)
         described = section.model_fields[keys[-1]].description if section else ""
         return f"must be given. {described}"
     if kind == "literal_error":

@@ -12,6 +12,7 @@ from torch import Tensor
 from textlatent.models import SentenceVAE
 from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 
 SCALES = (0.0, 0.5, 1.0, 1.5, 2.0)
 MEMBERS = 1000
@@ -41,6 +42,7 @@ def shifted(mean: Float[Tensor, "N D"], direction: Float[Tensor, " D"], scales: 
     return mean[:, None] + torch.tensor(scales, dtype=mean.dtype)[:, None] * direction
 
 
+@by_kind
 def arithmetic(
     run: Run | str | Path,
     sentences: Sequence[str],

@@ -4,13 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from textlatent.recipe.schema import Model, Objective, Recipe, Stage
+from textlatent.recipe.model import Model
+from textlatent.recipe.objective import Objective
+from textlatent.recipe.schema import Recipe
+from textlatent.recipe.training import Stage
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 from textlatent.run.train import train
 
 FOLDER = "baseline"
 
 
+@by_kind
 def baseline(
     run: Run | str | Path,
     *,

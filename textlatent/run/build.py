@@ -14,7 +14,9 @@ from textlatent.corpus.tokenizer import load_tokenizer, train_tokenizer
 from textlatent.models import SentenceVAE, SentenceVAEConfig
 from textlatent.models.backbone import backbone_config, is_path, take_weights
 from textlatent.objective.objective import Objective
-from textlatent.recipe.schema import SMALL, Data, Decoder, Encoder, Model, Recipe
+from textlatent.recipe.data import Data
+from textlatent.recipe.model import SMALL, Decoder, Encoder, Model
+from textlatent.recipe.schema import Recipe
 from textlatent.training.options import Stage, TrainingOptions
 
 Note = Callable[[str], None]

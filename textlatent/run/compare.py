@@ -10,7 +10,8 @@ from typing import Any
 from textlatent.corpus.tokenizer import tokenizer_sha256
 from textlatent.diagnostics.comparison import Comparison, Member, compare_members, what_differs
 from textlatent.recipe.dump import dump_recipe
-from textlatent.recipe.schema import Evaluation, Recipe, Training
+from textlatent.recipe.schema import Recipe
+from textlatent.recipe.training import Evaluation, Training
 from textlatent.run.build import SPLITS
 from textlatent.run.folder import Run
 from textlatent.scores import Scores

@@ -21,6 +21,7 @@ from textlatent.corpus.batches import EncodedSplit
 from textlatent.corpus.tokenizer import tokenizer_sha256
 from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 from textlatent.scores import Scores
 from textlatent.training.checkpoint import MANIFEST, writing
 from textlatent.training.evaluate import evaluate as evaluate_split
@@ -35,6 +36,7 @@ QUICK = tuple(name for name in NAMES if name != "refined")
 Progress = Callable[[dict[str, Any]], None]
 
 
+@by_kind
 def conditions(
     run: Run | str | Path,
     *,

@@ -1,7 +1,7 @@
 """The corpus a recipe names, without torch."""
 
 from textlatent.corpus.source import Corpus, read_corpus
-from textlatent.recipe.schema import Data
+from textlatent.recipe.data import Data
 from textlatent.run.recipes import locate
 
 

@@ -17,6 +17,7 @@ from textlatent.run.conditions import NAMES
 from textlatent.run.conditions import conditions as score_conditions
 from textlatent.run.environment import versions
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 from textlatent.scores import Scores
 from textlatent.training.checkpoint import write_text
 from textlatent.training.launch import launch
@@ -25,6 +26,7 @@ POSITIONS = 20
 _ELSEWHERE = ("other", "prior_draw", "prior_mean")
 
 
+@by_kind
 def diagnose(
     run: Run | str | Path,
     *,

@@ -7,9 +7,11 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 from textlatent.training.checkpoint import writing
 
 
+@by_kind
 def encode(run: Run | str | Path, file: str | Path, output: str | Path, *, checkpoint: str = "final") -> dict[str, Any]:
     """What was written: {"sentences", "latent_size", "output", "notes"}.
 

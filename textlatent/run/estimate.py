@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from textlatent.recipe.schema import MIXTURE_COMPONENTS, SMALL, VAMP_COMPONENTS, Decoder, Encoder, Recipe
+from textlatent.recipe.model import MIXTURE_COMPONENTS, SMALL, VAMP_COMPONENTS, Decoder, Encoder
+from textlatent.recipe.schema import Recipe
 
 # Measured on one core of an AMD EPYC with AVX-512 and its bf16 products, recipes quickstart, tatoeba and ptb/cpu:
 # 45 to 60 GFLOP/s in fp32, 62 to 107 in bf16 (the larger models the faster).

@@ -16,6 +16,7 @@ from textlatent.diagnostics.ledger import build_ledger
 from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.run.environment import versions
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 from textlatent.run.recipes import locate
 from textlatent.scores import Scores
 from textlatent.training.checkpoint import write_text, writing
@@ -24,6 +25,7 @@ from textlatent.training.evaluate import posteriors
 from textlatent.training.launch import launch
 
 
+@by_kind
 def evaluate(
     run: Run | str | Path,
     *,

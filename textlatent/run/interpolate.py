@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 
 KINDS = ("linear", "slerp")
 
@@ -58,6 +59,7 @@ def _check_steps(steps: int) -> None:
         raise ValueError(f"steps must be >= 2 (both ends are included), got {steps}.")
 
 
+@by_kind
 def interpolate(
     run: Run | str | Path,
     first: str,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension, standardise
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 
 UNITS = {"mean": "prior standard deviations", "kl": "nats"}
 """What each distance is counted in."""
@@ -55,6 +56,7 @@ def nearest(distance: Float[Tensor, " N"], count: int) -> Int[Tensor, " n"]:
     return distance.argsort(stable=True)[:count]
 
 
+@by_kind
 def neighbours(
     run: Run | str | Path,
     sentence: str,

@@ -22,6 +22,7 @@ from textlatent.run import build
 from textlatent.run.corpus import build_corpus
 from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 from textlatent.training.checkpoint import write_text
 from textlatent.training.launch import launch
 
@@ -77,6 +78,7 @@ class ProbeResult:
         return {**whole, "rows": [_row_dict(row) for row in self.rows]}
 
 
+@by_kind
 def probe(
     run: Run | str | Path,
     *,

@@ -9,6 +9,7 @@ from textlatent.diagnostics.reconstruction import bleu, token_accuracy
 from textlatent.nats.montecarlo import Estimate
 from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Reconstruction:
     bleu: float
 
 
+@by_kind
 def reconstruct(
     run: Run | str | Path,
     sentences: Sequence[str] | None = None,

@@ -20,6 +20,7 @@ from textlatent.report.latent import Density, Map, densities_picture, map_pictur
 from textlatent.report.position import gain_picture
 from textlatent.run.diagnose import asked_rate
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 from textlatent.scores import Scores
 from textlatent.training.checkpoint import write_text
 
@@ -27,6 +28,7 @@ MOST_DENSITIES = 4
 GRID = 241
 
 
+@by_kind
 def report(
     run: Run | str | Path,
     *,

@@ -6,8 +6,10 @@ from typing import Any
 import torch
 
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 
 
+@by_kind
 def sample(
     run: Run | str | Path, count: int = 10, *, seed: int = 0, checkpoint: str = "final", **generation: Any
 ) -> list[str]:

@@ -10,6 +10,7 @@ import torch
 
 from textlatent.nats.montecarlo import effective_sample_size, log_mean_exp
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 from textlatent.training.checkpoint import writing
 from textlatent.training.evaluate import evaluate as evaluate_split
 from textlatent.training.launch import launch
@@ -17,6 +18,7 @@ from textlatent.training.launch import launch
 COLUMNS = ("sentence", "tokens", "rate_nats", "distortion_nats", "neg_elbo_nats", "iw_nll_nats", "ess")
 
 
+@by_kind
 def score(
     run: Run | str | Path,
     file: str | Path,

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from textlatent.run.folder import Run
+from textlatent.run.kinds import by_kind
 
 
+@by_kind
 def standardise(run: Run | str | Path, output: str | Path, *, checkpoint: str = "final") -> Path:
     """The folder in which the standardised model was saved: the same nats and logits, with a standard normal prior.
 

@@ -19,6 +19,7 @@ from textlatent.run.corpus import build_corpus
 from textlatent.run.evaluate import evaluate
 from textlatent.run.folder import Run
 from textlatent.run.interpolate import interpolate
+from textlatent.run.kinds import by_kind
 from textlatent.run.recipes import find_recipe
 from textlatent.run.reconstruct import reconstruct
 from textlatent.run.sample import sample
@@ -29,6 +30,7 @@ from textlatent.training.loop import Trainer
 Progress = Callable[[dict[str, Any]], None]
 
 
+@by_kind
 def train(
     recipe: str | Path | Mapping[str, Any] | Recipe,
     *,

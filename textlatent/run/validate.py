@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textlatent.recipe.data import Data
 from textlatent.recipe.fault import Fault, Keys, RecipeError
 from textlatent.recipe.load import Checked, check_recipe
 from textlatent.recipe.schema import Recipe
+from textlatent.recipe.section import AnyRecipe
 from textlatent.run.corpus import build_corpus
 from textlatent.run.environment import cores
 from textlatent.run.estimate import Estimate, estimate, shape_of
@@ -34,7 +36,7 @@ class Validation:
         measured: of a dry run: seconds_per_step, minutes, memory (bytes); empty without one.
     """
 
-    recipe: Recipe
+    recipe: AnyRecipe
     sentences: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     vocabulary: int | None = None
@@ -46,6 +48,8 @@ class Validation:
     def rows(self, duration: Callable[[float], str]) -> list[tuple[str, str, str]]:
         """What to print: name, value, remark; `duration` writes seconds."""
         rows = [(f"{name} sentences", f"{count:,}", "") for name, count in self.sentences.items()]
+        if not isinstance(self.recipe, Recipe):
+            return [("kind", self.recipe.kind, ""), *rows]
         if self.longest is not None:
             rows.append(
                 ("longest sentence", f"{self.longest:,} words", f"data.max_tokens {self.recipe.data.max_tokens}")
@@ -99,6 +103,10 @@ def validate(
     checked = check_recipe(given, overrides)
     found = _look(checked)
     if dry_run:
+        if not isinstance(found.recipe, Recipe):
+            raise ValueError(
+                f"a dry run is for autoencoders, and this recipe is of kind {found.recipe.kind}; train it."
+            )
         found = Validation(**(vars(found) | {"measured": _dry_run(found.recipe, progress)}))
     return found
 
@@ -113,15 +121,19 @@ def _look(checked: Checked) -> Validation:
             faults.append(Fault(keys, checked.document.place(keys), sentence))
 
     found: dict[str, Any] = {}
-    if recipe is not None:
+    if isinstance(recipe, Recipe):
         for part in ("encoder", "decoder"):
             _check_sizes(recipe, part, add)
         if recipe.tokenizer.path is not None and _names_no_hub(recipe.tokenizer.path):
             add(("tokenizer", "path"), f"there is no folder {recipe.tokenizer.path}; name a saved tokenizer's.")
         if not any(keys[:1] == ("data",) for keys in told):
             found = _read(recipe, add)
+    elif isinstance(section := getattr(recipe, "data", None), Data) and not any(keys[:1] == ("data",) for keys in told):
+        found = _read_corpus(section, add)
     if recipe is None or faults:
         raise RecipeError(faults, source=checked.source)
+    if not isinstance(recipe, Recipe):
+        return Validation(recipe=recipe, **{k: v for k, v in found.items() if k in ("sentences", "notes")})
     vocabulary = found.get("vocabulary")
     used = min(cores(), recipe.training.threads or cores())
     cost = None if vocabulary is None else estimate(recipe, vocabulary=vocabulary, cores=used)
@@ -149,9 +161,8 @@ def _check_sizes(recipe: Recipe, part: str, add: Callable[[Keys, str], None]) ->
         add(keys, f"needs {needed} positions (data.max_tokens and the slots), got {shape.positions}; leave them out.")
 
 
-def _read(recipe: Recipe, add: Callable[[Keys, str], None]) -> dict[str, Any]:
+def _read_corpus(data: Data, add: Callable[[Keys, str], None]) -> dict[str, Any]:
     """What the corpus is, unless it is the hub's; its fault where it cannot be read."""
-    data = recipe.data
     if data.format == "hub" or (data.path is not None and not Path(locate(data.path)).exists() and "/" in data.path):
         if data.format == "hub" or not _names_no_hub(data.path or ""):
             return {"notes": [f"{data.path}: a hub corpus, read when the run begins."]}
@@ -161,16 +172,23 @@ def _read(recipe: Recipe, add: Callable[[Keys, str], None]) -> dict[str, Any]:
         add(("data",), str(error))
         return {}
     splits = {name: getattr(corpus, name)["text"] for name in ("train", "valid", "test")}
+    return {
+        "sentences": {name: len(texts) for name, texts in splits.items()},
+        "notes": list(corpus.notes),
+        "texts": splits,
+    }
+
+
+def _read(recipe: Recipe, add: Callable[[Keys, str], None]) -> dict[str, Any]:
+    """What the corpus is, and whether the recipe's numbers suit it."""
+    data, found = recipe.data, _read_corpus(recipe.data, add)
+    if (splits := found.pop("texts", None)) is None:
+        return found
     longest = max((len(text.split()) for texts in splits.values() for text in texts), default=0)
     if recipe.tokenizer.type == "word" and recipe.tokenizer.path is None and data.too_long == "error":
         if longest + 1 > data.max_tokens:
             add(("data", "max_tokens"), _too_short(longest, data.max_tokens))
-    return {
-        "sentences": {name: len(texts) for name, texts in splits.items()},
-        "notes": list(corpus.notes),
-        "vocabulary": _vocabulary(recipe, splits["train"]),
-        "longest": longest,
-    }
+    return found | {"vocabulary": _vocabulary(recipe, splits["train"]), "longest": longest}
 
 
 def _too_short(longest: int, limit: int) -> str:

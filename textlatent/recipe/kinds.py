@@ -1,0 +1,15 @@
+"""The kinds of recipe, each with the class that reads it. A new kind is a file of its own and a line here."""
+
+from typing import Any
+
+from textlatent.recipe.schema import Recipe
+from textlatent.recipe.section import AnyRecipe
+
+KINDS: dict[str, type[AnyRecipe]] = {"autoencoder": Recipe}
+"""By the recipe's `kind`; the first is meant where a recipe names none."""
+
+
+def kind_of(values: Any) -> type[AnyRecipe]:
+    """The class that reads these values; the first kind's where `kind` is wrong, which then says so."""
+    named = values.get("kind") if isinstance(values, dict) else None
+    return KINDS.get(named, Recipe) if isinstance(named, str) else Recipe

@@ -1,0 +1,81 @@
+"""The section that says what the three distributions are."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field
+
+from textlatent.recipe.section import Conflict, Section
+
+SMALL = {"hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
+"""What a backbone from scratch is made with where its config is null: it trains on two CPU cores."""
+
+MIXTURE_COMPONENTS, VAMP_COMPONENTS = 10, 100
+"""Of a mixture and of a Vamp prior whose components are null."""
+
+
+class Encoder(Section):
+    """P_enc(z|y)."""
+
+    backbone: str = "bert"
+    """A transformers encoder: its model type (from scratch), or a local or hub path (its weights)."""
+    config: dict[str, Any] | None = None
+    """The backbone's own settings, by their transformers names; null is SMALL from scratch, a path's own as it is."""
+    pooling: Literal["mean", "max", "first", "last"] = "mean"
+    """How the tokens' vectors become one."""
+    log_variance_bias: float = 0.0
+    """The log-variance the posterior starts from; less starts with more rate."""
+    fixed_variance: float | None = Field(None, gt=0)
+    """The posterior's variance in every dimension; null learns one for each sentence."""
+    batch_norm: float | None = Field(None, gt=0)
+    """Spread that posterior means are normalised to, encoder dropout off; 0.5 in Zhu et al. 2020, null for none."""
+    denoising: float = Field(0.0, ge=0, le=1)
+    """Share of the words hidden from the encoder while training; 0.3 in Shen et al. 2020."""
+
+
+class Decoder(Section):
+    """P_dec(y|z)."""
+
+    backbone: str = "gpt2"
+    """A transformers causal language model: its model type (from scratch), or a local or hub path (its weights)."""
+    config: dict[str, Any] | None = None
+    """The backbone's own settings, by their transformers names; null is SMALL from scratch, a path's own as it is."""
+    inject: Literal["prefix", "add", "both"] = "both"
+    """How z enters: as prefix slots, added to every position, or both."""
+    slots: int = Field(1, ge=1)
+    """How many prefix slots z fills."""
+    word_dropout: float = Field(0.0, ge=0, le=1)
+    """Share of the words before a word hidden from it while training (Bowman et al. 2016)."""
+
+
+class Model(Section):
+    """The three distributions."""
+
+    latent_size: int = Field(32, ge=0)
+    """Dimensions of z; 0 trains the decoder alone, as a language model."""
+    prior: Literal["standard", "learned", "mixture", "vamp"] = "standard"
+    """P_pri(z): N(0, I), a diagonal Gaussian that learns, a mixture of them, or one of posteriors of learned inputs."""
+    components: int | None = Field(None, ge=1)
+    """Gaussians of a mixture prior (null is 10), or pseudo-inputs of a Vamp prior (null is 100)."""
+    pseudo_tokens: int = Field(8, ge=1)
+    """Vectors of each pseudo-input of a Vamp prior, in the place of a sentence's tokens."""
+    encoder: Encoder = Encoder()
+    """P_enc(z|y)."""
+    decoder: Decoder = Decoder()
+    """P_dec(y|z)."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Who decides mean and variance, and what only a mixture has."""
+        if self.components is not None and self.prior not in ("mixture", "vamp"):
+            yield "components", f"needs model.prior: mixture or vamp, got {self.prior!r}; set it, or take this key out."
+        if self.encoder.batch_norm is not None and self.prior != "standard":
+            yield (
+                "encoder.batch_norm",
+                f"is sure of a rate under model.prior: standard alone, got {self.prior!r}: a prior that learns would "
+                "follow the means; take one of the two out.",
+            )
+        if self.encoder.fixed_variance is not None and self.encoder.log_variance_bias:
+            yield (
+                "encoder.log_variance_bias",
+                "starts a variance that learns, and model.encoder.fixed_variance holds it; take one of the two out.",
+            )
