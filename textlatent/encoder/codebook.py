@@ -19,7 +19,7 @@ its learning rate is to be multiplied by, `revived` says whose rows of optimiser
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -32,6 +32,7 @@ WINDOW = 10.0
 """Usage is an average over about the last 10 K positions, in which a code has 10 hits if all are used alike."""
 
 
+@runtime_checkable
 class Rule(Protocol):
     """What a codebook needs of gradient/codes.py's CodeRule."""
 
