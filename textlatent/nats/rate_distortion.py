@@ -102,7 +102,7 @@ def rate_at(
     ends at once where the curve is straight.
 
     Raises:
-        ValueError: as `rate_at_slope`; a distortion below the least there is.
+        ValueError: as `rate_at_slope`; a distortion below the least there is; a gap that rounding leaves open.
     """
     source, distortion = check_source(source, distortion)
     low = rate_at_slope(source, distortion, math.inf, tolerance=tolerance / 10)
@@ -111,21 +111,23 @@ def rate_at(
         raise ValueError(f"the least distortion of this source is {low.distortion:g}, got {wanted:g}.")
     if wanted >= high.distortion:
         return high
-    below = max(low.tangent(wanted), 0.0) if wanted <= low.distortion else 0.0
+    below = (low.tangent(wanted), low.slope) if wanted <= low.distortion else (0.0, 0.0)
     while True:
         share = (high.distortion - wanted) / (high.distortion - low.distortion)
         channel = share * low.channel + (1.0 - share) * high.channel
         rate = float(channel_information(channel, source))
         steps = low.iterations + high.iterations
-        mixed = RatePoint(rate, wanted, below, rate - below, low.slope, steps, channel)
+        if rate - below[0] <= tolerance:
+            return RatePoint(rate, wanted, min(below[0], rate), max(rate - below[0], 0.0), below[1], steps, channel)
         chord = (low.rate - high.rate) / (high.distortion - low.distortion)
-        if mixed.gap <= tolerance:
-            return mixed
         found = rate_at_slope(source, distortion, chord, tolerance=tolerance / 10)
-        below = max(below, found.tangent(wanted))
-        if not high.distortion > found.distortion > low.distortion:  # a straight piece: its ends are both here
-            return RatePoint(rate, wanted, below, rate - below, chord, steps + found.iterations, channel)
-        low, high = (found, high) if found.distortion <= wanted else (low, found)
+        below = max(below, (found.tangent(wanted), chord))
+        if high.distortion > found.distortion > low.distortion:
+            low, high = (found, high) if found.distortion <= wanted else (low, found)
+        elif rate - below[0] > tolerance:
+            raise ValueError(
+                f"R({wanted:g}) stayed {rate - below[0]:.1e} nats open, above {tolerance:g}; ask for 1e-9."
+            )
 
 
 def rate_distortion_curve(
@@ -204,7 +206,7 @@ def _point(source: Tensor, distortion: Tensor, kernel: Tensor, output: Tensor, s
     rate = float(channel_information(channel, source))
     ratio = float(((source / mass) @ kernel).max().log())
     tilt = 0.0 if math.isinf(slope) else slope * float(source @ over)
-    lower = max(float(-(source @ mass.log())) - max(ratio, 0.0) - tilt, 0.0)
+    lower = float(-(source @ mass.log())) - max(ratio, 0.0) - tilt
     return RatePoint(
         rate, float(source @ (over + least)), min(lower, rate), max(rate - lower, 0.0), slope, step, channel
     )
