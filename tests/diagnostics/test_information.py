@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.diagnostics.test_ledger import LinearGaussian
-from textlatent.diagnostics.ledger import build_ledger, ledger_rows
+from textlatent.diagnostics.ledger import build_ledger
+from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.scores import Scores
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from textlatent.diagnostics.ledger import build_ledger, ledger_rows
+from textlatent.diagnostics.ledger import build_ledger
+from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension
 from textlatent.scores import Scores
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import yaml
 
-from textlatent.diagnostics.ledger import ledger_rows
+from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.models import SentenceVAE
 from textlatent.recipe.load import load_recipe
 from textlatent.run.folder import Run

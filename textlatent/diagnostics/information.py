@@ -5,6 +5,8 @@ from typing import Any
 from torch import Tensor
 
 from textlatent.diagnostics.cell import NO_LATENT, Cell, blank, cell
+from textlatent.diagnostics.code_ledger import collision_cell
+from textlatent.diagnostics.codes import code_bounds, is_quantised
 from textlatent.nats.bounds import InformationBounds, information_bounds
 from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.nats.mismatch import Bounded, mismatch_split, whole_mismatch
@@ -16,7 +18,10 @@ SATURATION = 0.6
 
 
 def bounds_of(scores: Scores, others: DiagonalGaussian | None) -> tuple[InformationBounds | None, str]:
-    """The bounds on I(y; z), or None and why; `others` enlarge the mixture."""
+    """The bounds on I(y; z), or None and why; `others` enlarge the mixture of densities (codes have none)."""
+    if is_quantised(scores):
+        few = len(scores) < 2
+        return (None, f"it needs at least 2 sentences, got {len(scores)}.") if few else (code_bounds(scores), "")
     mean, log_variance, z = scores.posterior_mean, scores.posterior_log_variance, scores.z
     if mean is None or log_variance is None or z is None:
         return None, "it needs z and the posteriors' means and variances."
@@ -27,22 +32,36 @@ def bounds_of(scores: Scores, others: DiagonalGaussian | None) -> tuple[Informat
     return information_bounds(mean, log_variance, z[0], others=others), ""
 
 
-def information_cell(rate: Tensor | None, bounds: InformationBounds | None, why: str) -> Cell:
-    """The information between its bounds, its value the lower one."""
+def information_cell(
+    rate: Tensor | None, bounds: InformationBounds | None, why: str, *, scores: Scores | None = None
+) -> Cell:
+    """The information between its bounds, its value the lower one.
+
+    Args:
+        rate: of each sentence, nats.
+        bounds: None where there are none.
+        why: there are none.
+        scores: with codes, how often two sentences agree in them bounds the information once more, above ln N even.
+    """
     if bounds is None:
         return blank(why)
     lower, upper = bounds.lower, bounds.upper
+    interval, more = list(bounds.interval), {}
+    if scores is not None and is_quantised(scores):
+        more = {"collision": collision_cell(scores)}
+        interval[0] = min(max(interval[0], more["collision"]["lower"]), upper.value)
     return cell(
         lower,
         lower=lower.value,
         lower_se=lower.se,
         upper=upper.value,
         upper_se=upper.se,
-        interval=list(bounds.interval),
+        interval=interval,
         cap=bounds.cap,
         components=bounds.count + bounds.others,
         drift=None if bounds.drift is None else cell(bounds.drift),
         saturated=None if rate is None else rate.mean().item() > SATURATION * bounds.cap,
+        **more,
     )
 
 

@@ -1,4 +1,4 @@
-"""The ledger: what a model's nats are, each with its standard error, from one Scores record; and its rows for a table.
+"""The ledger: what a model's nats are, each with its standard error, from one Scores record.
 
     rate = information + mismatch        -ELBO = rate + distortion = IW-NLL + gap        IW-NLL = exact entropy + excess
 
@@ -6,13 +6,15 @@ always at beta = lam = 1. The keys of `build_ledger` are ledger.json's, an inter
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from textlatent.diagnostics.cell import NO_LATENT, Cell, blank, cell, mean_cell
+from textlatent.diagnostics.code_ledger import UNKNOWN_GAP, code_cells, one_code_cell
+from textlatent.diagnostics.codes import Alphabet, is_quantised
 from textlatent.diagnostics.information import bounds_of, information_cell, mismatch_cell
 from textlatent.diagnostics.likelihood import (
     LADDER,
@@ -28,16 +30,6 @@ from textlatent.nats.montecarlo import mean_with_error
 from textlatent.scores import Scores
 
 
-class LedgerRow(NamedTuple):
-    """One line of the printed ledger; `remark` says what it is made of, or why it has no value."""
-
-    name: str
-    value: float | None
-    se: float | None
-    unit: str
-    remark: str
-
-
 def build_ledger(
     scores: Scores,
     *,
@@ -45,6 +37,8 @@ def build_ledger(
     exact_nll: Float[Tensor, " N"] | None = None,
     exact_entropy: float | None = None,
     others: DiagonalGaussian | None = None,
+    alphabet: Alphabet | None = None,
+    marginal_nll: Float[Tensor, " N"] | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The ledger of `scores` as a dict that JSON holds: nats per sentence where the key says nats.
@@ -55,6 +49,8 @@ def build_ledger(
         exact_nll: -ln P(y) of the same sentences in the same order, nats, where the language is known.
         exact_entropy: H(y) of that language, nats.
         others: posteriors of sentences that are not among these, to enlarge the mixture of the information bounds.
+        alphabet: what codes there are, for Scores that hold codes.
+        marginal_nll: -ln sum_k P_pri(k) P_dec(y|k) of each sentence, nats, where all codes could be summed over.
         context: split, corpus, model, seed, versions: copied beside the numbers.
 
     Raises:
@@ -71,19 +67,25 @@ def build_ledger(
     neg_elbo = None if rate is None or distortion is None else rate + distortion
     weighted = all(x is not None for x in (scores.log_p_enc, scores.log_p_pri, scores.log_p_dec))
     rungs = importance_ladder(scores.log_weights(), ladder=ladder) if weighted else []
+    coded = is_quantised(scores)
     nll = rungs[-1].nll if rungs else None
+    if marginal_nll is not None:
+        nll = marginal_nll.to(torch.float64)
     bounds, why_no_bounds = bounds_of(scores, others)
     ledger: dict[str, Any] = {
         "rate_nats": _rate_cell(scores, rate),
         "distortion_nats": mean_cell(distortion, "the Scores hold no log_p_dec."),
         "neg_elbo_nats": mean_cell(neg_elbo, "it needs a rate and a distortion."),
-        "iw_nll_nats": _importance_cell(rungs),
-        "information_nats": information_cell(rate, bounds, why_no_bounds),
+        "iw_nll_nats": one_code_cell(scores) if coded and weighted else _importance_cell(rungs),
+        "information_nats": information_cell(rate, bounds, why_no_bounds, scores=scores),
         "mismatch_nats": mismatch_cell(scores, rate, bounds, why_no_bounds),
-        "gap_nats": mean_cell(_difference(neg_elbo, nll), "it needs a -ELBO and an IW-NLL."),
+        "gap_nats": blank(UNKNOWN_GAP)
+        if coded and marginal_nll is None
+        else mean_cell(_difference(neg_elbo, nll), "it needs a -ELBO and an IW-NLL."),
         "active_units": _active_cell(scores),
-        **_per_unit_cells(scores, rungs, neg_elbo),
+        **_per_unit_cells(scores, nll, neg_elbo, of="iw_nll_nats" if marginal_nll is None else "marginal_nll_nats"),
         **_exact_cells(nll, exact_nll, exact_entropy),
+        **(code_cells(scores, alphabet=alphabet, marginal_nll=marginal_nll) if coded else {}),
         "sentences": count,
         **{name: _total(getattr(scores, name)) for name in ("tokens", "words", "characters")},
     }
@@ -132,6 +134,8 @@ def _importance_cell(rungs: list[ImportanceRow]) -> Cell:
 
 def _active_cell(scores: Scores) -> Cell:
     if scores.posterior_mean is None or scores.prior_log_variance is None:
+        if is_quantised(scores):
+            return blank("codes have no dimensions; codes_used and code_perplexity say what they are used for.")
         return blank("it needs the posteriors' means and a factorised Gaussian prior's variances.")
     if not scores.posterior_mean.shape[1]:
         return blank(NO_LATENT)
@@ -142,8 +146,8 @@ def _active_cell(scores: Scores) -> Cell:
     return cell(active_count(variances), threshold=THRESHOLD, of=len(variances), spectrum=spectrum)
 
 
-def _per_unit_cells(scores: Scores, rungs: list[ImportanceRow], neg_elbo: Tensor | None) -> dict[str, Cell]:
-    """Perplexities and bits of IW-NLL at the largest K, with -ELBO's beside them; EOS is one word, one character."""
+def _per_unit_cells(scores: Scores, nll: Tensor | None, neg_elbo: Tensor | None, *, of: str) -> dict[str, Cell]:
+    """Perplexities and bits of the best NLL, with -ELBO's beside them; EOS is one word, one character."""
     cells = {}
     for key, name, end, per_unit in (
         ("perplexity_per_token", "tokens", 0, perplexity),  # tokens count EOS already
@@ -151,11 +155,11 @@ def _per_unit_cells(scores: Scores, rungs: list[ImportanceRow], neg_elbo: Tensor
         ("bits_per_character", "characters", 1, bits_per_unit),
     ):
         count = getattr(scores, name)
-        if count is None or not rungs:
+        if count is None or nll is None:
             cells[key] = blank(f"it needs {name} and an IW-NLL.")
             continue
         beside = None if neg_elbo is None else cell(per_unit(neg_elbo, count + end))
-        nats = cell(per_unit(rungs[-1].nll, count + end), of="iw_nll_nats", samples=rungs[-1].samples)
+        nats = cell(per_unit(nll, count + end), of=of, samples=len(scores.need("log_p_dec")))
         cells[key] = nats | {"neg_elbo": beside}
     return cells
 
@@ -171,94 +175,3 @@ def _exact_cells(nll: Tensor | None, exact_nll: Tensor | None, exact_entropy: fl
     if excess["value"] is not None and exact_entropy:
         excess["fraction"] = excess["value"] / exact_entropy
     return {"exact_entropy_nats": entropy, "excess_nats": excess}
-
-
-_NAMES = (
-    ("rate_nats", "rate", "nats"),
-    ("information_nats", "information", "nats"),
-    ("mismatch_nats", "prior mismatch", "nats"),
-    ("distortion_nats", "distortion", "nats"),
-    ("neg_elbo_nats", "-ELBO", "nats"),
-    ("iw_nll_nats", "IW-NLL", "nats"),
-    ("gap_nats", "gap", "nats"),
-    ("exact_entropy_nats", "exact entropy", "nats"),
-    ("excess_nats", "excess", "nats"),
-    ("perplexity_per_token", "perplexity per token", ""),
-    ("perplexity_per_word", "perplexity per word", ""),
-    ("bits_per_character", "bits per character", "bits"),
-    ("active_units", "active units", "units"),
-)
-
-_PARTS = (("total_correlation", "  total correlation"), ("dimensions", "  sum over dimensions"))
-
-
-def ledger_rows(ledger: Mapping[str, Any]) -> list[LedgerRow]:
-    """The ledger's quantities in the order of the equation, nats per sentence where the unit is nats."""
-    rows = []
-    for key, name, unit in _NAMES:
-        cell = ledger[key]
-        if cell["value"] is None:
-            rows.append(LedgerRow(name, None, None, unit, cell["why"]))
-            continue
-        if key == "iw_nll_nats":
-            *lower, _ = cell["ladder"]
-            rows += [LedgerRow(f"{name}, K = {c['samples']}", c["value"], c["se"], unit, _weights(c)) for c in lower]
-            name = f"{name}, K = {cell['samples']}"
-        rows.append(LedgerRow(name, cell["value"], cell["se"], unit, _remark(key, cell)))
-        rows += [
-            LedgerRow(part, inner["value"], inner["se"], unit, _remark(inside, inner))
-            for inside, part in _PARTS
-            if (inner := cell.get(inside)) and inner["value"] is not None
-        ]
-    return rows
-
-
-def _remark(key: str, cell: Cell) -> str:
-    match key:
-        case "rate_nats":
-            columns = cell["per_dimension"]
-            return "= information + mismatch" + (f"; {_sorted([c['value'] for c in columns])}" if columns else "")
-        case "information_nats":
-            near = "; too near it for the point, so read the interval" if cell["saturated"] else ""
-            return f"{_interval(cell)}; cap ln {cell['components']} = {cell['cap']:.2f}{near}"
-        case "mismatch_nats":
-            return f"= rate - information, {_interval(cell)}"
-        case "total_correlation":
-            return f"of the mismatch, {_interval(cell)}"
-        case "dimensions":
-            return f"of the mismatch, {_interval(cell)}; {_sorted([c['value'] for c in cell['per_dimension']])}"
-        case "neg_elbo_nats":
-            return "= rate + distortion"
-        case "iw_nll_nats":
-            return f"{_weights(cell)}; {cell['message']}"
-        case "gap_nats":
-            return "= -ELBO - IW-NLL"
-        case "excess_nats":
-            share = f", {cell['fraction']:.2%} of the entropy" if "fraction" in cell else ""
-            return f"= IW-NLL - exact -ln P(y){share}"
-        case "exact_entropy_nats" if "these_sentences" in cell:
-            return f"of the language; these sentences {_plain(cell['these_sentences'])}"
-        case "active_units":
-            return f"of {cell['of']}, variance above {cell['threshold']:g}; {_sorted(cell['spectrum'])}"
-        case "perplexity_per_token" | "perplexity_per_word" | "bits_per_character":
-            return f"of IW-NLL, K = {cell['samples']}" + (
-                f"; of -ELBO {_plain(cell['neg_elbo'])}" if cell["neg_elbo"] else ""
-            )
-    return ""
-
-
-def _sorted(values: Sequence[float]) -> str:
-    return "by dimension " + " ".join(f"{value:.2f}" for value in sorted(values, reverse=True))
-
-
-def _interval(cell: Cell) -> str:
-    low, high = cell["interval"]
-    return f"95 % {low:.2f} to {high:.2f}"
-
-
-def _weights(cell: Cell) -> str:
-    return f"effective {cell['ess']:.1f} of {cell['samples']}, worst decile {cell['ess_worst_decile']:.1f}"
-
-
-def _plain(cell: Cell) -> str:
-    return f"{cell['value']:.2f}" + ("" if cell["se"] is None else f" +- {cell['se']:.2f}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from textlatent.diagnostics.ledger import LedgerRow, ledger_rows
+from textlatent.diagnostics.ledger_rows import LedgerRow, ledger_rows
 from textlatent.report.drawing import Picture
 from textlatent.report.strip import equations, strips
 

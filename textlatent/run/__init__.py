@@ -22,7 +22,7 @@ _HOME = {
     "copy_recipe": "textlatent.run.recipes",
     "Run": "textlatent.run.folder",
     "write_rows": "textlatent.run.score",
-    "ledger_rows": "textlatent.diagnostics.ledger",
+    "ledger_rows": "textlatent.diagnostics.ledger_rows",
     "remedy_rows": "textlatent.diagnostics.remedies",
 }
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from textlatent.diagnostics.ledger import ledger_rows
+from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.recipe.dump import dump_recipe
 from textlatent.run.folder import Run
 from textlatent.training.checkpoint import write_text
