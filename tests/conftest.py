@@ -13,7 +13,7 @@ def _configurations_take_what_transformers_gives_them() -> None:
     """A configuration takes keys that are no fields (`model_type`), which the checker of dataclasses would refuse."""
     if {"textlatent.decoder", "textlatent.models", "textlatent.run", "textlatent.cli"} & set(sys.modules):
         from textlatent.decoder.sentence import SentenceDecoderConfig
-        from textlatent.models import SentenceVAEConfig
+        from textlatent.models import SentenceVAEConfig, SentenceVQConfig
 
-        for config in (SentenceDecoderConfig, SentenceVAEConfig):
+        for config in (SentenceDecoderConfig, SentenceVAEConfig, SentenceVQConfig):
             config.__init__.__no_type_check__ = True

@@ -15,7 +15,7 @@ BAD = {
     "a key like no other": (
         "model:\n  zzz: 1",
         [],
-        "model.zzz (r.yaml:4): is no key of model; it may hold latent_size, prior",
+        "model.zzz (r.yaml:4): is no key of model; it may hold type, latent_size, prior",
     ),
     "1e-4 where text is asked": (
         "data: {path: 1e-4}",
@@ -248,6 +248,67 @@ BAD = {
         "model: {decoder: {word_dropout: 1.5}}",
         [],
         "model.decoder.word_dropout (r.yaml:3): must be",
+    ),
+    "a rate asked of codes": (
+        "model: {type: vq}\nobjective: {target_rate: 8}",
+        [],
+        "objective.target_rate (r.yaml:4): moves a rate, and that of codes is P ln K",
+    ),
+    "free nats of codes, in a stage": (
+        "model: {type: vq}\nstages: [{objective: {free_nats: 1}}]",
+        [],
+        "stages.0.objective.free_nats (r.yaml:4): moves a rate, and that of codes is P ln K",
+    ),
+    "several draws of a code": (
+        "model: {type: vq}\nobjective: {importance_samples: 5}",
+        [],
+        "objective.importance_samples (r.yaml:4): moves a rate",
+    ),
+    "an encoder of codes that runs ahead": (
+        "model: {type: vq}\nstages: [{aggressive: true}]",
+        [],
+        "stages.0.aggressive (r.yaml:4): looks at a posterior's information, and a code has none; take it out.",
+    ),
+    "codes of a Gaussian model": (
+        "model: {codebook: {codes: 4}}",
+        [],
+        "model.codebook (r.yaml:3): is for model.type: vq, got gaussian; take one of the two out.",
+    ),
+    "a Gaussian's pooling of codes": (
+        "model: {type: vq, encoder: {pooling: max}}",
+        [],
+        "model.encoder.pooling (r.yaml:3): is for model.type: gaussian, got vq; take one of the two out.",
+    ),
+    "codes that roll and have a gradient": (
+        "model: {type: vq, codebook: {gradient_rule: both}}",
+        [],
+        "model.codebook.decay (r.yaml:3): moves the codes without a gradient, and gradient_rule: both sends them one; "
+        "set decay to null, or gradient_rule to published.",
+    ),
+    "a rolling code's learning rate": (
+        "model: {type: vq, codebook: {codebook_lr_factor: 10}}",
+        [],
+        "model.codebook.codebook_lr_factor (r.yaml:3): is the learning rate of codes learned by gradient",
+    ),
+    "a pull that the rule has not": (
+        "model: {type: vq, codebook: {gradient_rule: end_to_end, decay: null, commitment: 1}}",
+        [],
+        "model.codebook.commitment (r.yaml:3): is no part of gradient_rule: end_to_end",
+    ),
+    "layers of a uniform prior": (
+        "model: {type: vq, code_prior: {layers: 3}}",
+        [],
+        "model.code_prior.layers (r.yaml:3): is an autoregressive prior's, got model.code_prior.type: uniform",
+    ),
+    "heads that do not fit": (
+        "model: {type: vq, code_prior: {type: autoregressive, size: 30}}",
+        [],
+        "model.code_prior.size (r.yaml:3): must be a multiple of the heads, got 30 and 4.",
+    ),
+    "a uniform prior that is to learn": (
+        "model: {type: vq}\nstages: [{learn: [prior]}]",
+        [],
+        "stages.0.learn (r.yaml:4): names a prior that has nothing to learn; set model.code_prior.type.",
     ),
     "--set of no value": ("", ["seed"], "--set seed: must look like section.key=value, as in training.steps=500."),
     "--set of a misspelt key": (

@@ -14,15 +14,22 @@ from textlatent.corpus.tokenizer import train_tokenizer
 from textlatent.decoder.sentence import INJECTIONS, SentenceDecoderConfig
 from textlatent.diagnostics.ledger import build_ledger
 from textlatent.diagnostics.likelihood import LADDER
+from textlatent.encoder.codebook import Codebook as TorchCodebook
+from textlatent.encoder.codes import BOOKS
 from textlatent.encoder.gaussian import POOLINGS, GaussianEncoder
-from textlatent.models.configuration import PRIORS, SentenceVAEConfig
+from textlatent.gradient.codes import GRADIENT_RULES, CodeRule
+from textlatent.models.configuration import CODE_PRIORS, PRIORS, SentenceVAEConfig, SentenceVQConfig
 from textlatent.objective.floor import FLOORS
 from textlatent.objective.objective import Objective as TorchObjective
 from textlatent.objective.schedule import SCHEDULES
 from textlatent.prior import mixture
+from textlatent.prior.autoregressive import AutoregressivePrior
+from textlatent.recipe.codes import Codebook, CodePrior
 from textlatent.recipe.data import Data, Tokenizer
+from textlatent.recipe.dump import as_values
+from textlatent.recipe.fault import RecipeError
 from textlatent.recipe.load import load_recipe
-from textlatent.recipe.model import MIXTURE_COMPONENTS, VAMP_COMPONENTS, Decoder, Encoder, Model
+from textlatent.recipe.model import MIXTURE_COMPONENTS, OF_TYPES, VAMP_COMPONENTS, Decoder, Encoder, Model
 from textlatent.recipe.objective import Objective
 from textlatent.recipe.schema import Recipe
 from textlatent.recipe.section import Section
@@ -111,10 +118,50 @@ def test_model_is_what_the_model_takes() -> None:
     assert _only(encoder, "denoising") == _only(whole, "denoising")
     assert (MIXTURE_COMPONENTS, VAMP_COMPONENTS) == (mixture.MIXTURE_COMPONENTS, mixture.VAMP_COMPONENTS)
     assert {*model, *encoder, *decoder} == {
-        *(*ours, "encoder", "decoder"),
+        *("type", *ours, "codebook", "code_prior", "encoder", "decoder"),
         *("backbone", "config", *theirs, "denoising"),
         *("inject", "slots", "word_dropout"),
     }
+
+
+def test_codebook_is_what_the_model_takes() -> None:
+    """All of it, with its defaults; what the parts have themselves, theirs (the recipe's codes roll unless told)."""
+    codebook, whole = _defaults(Codebook), vars(SentenceVQConfig())
+    assert codebook == _only(whole, *codebook)
+    assert _only(codebook, "codebook_lr_factor", "revive") == _only(
+        _arguments(TorchCodebook), "codebook_lr_factor", "revive"
+    )
+    assert _only(codebook, "gradient_rule", "commitment") == _only(_arguments(CodeRule), "gradient_rule", "commitment")
+
+
+def test_code_prior_is_what_the_model_and_the_prior_take() -> None:
+    prior, whole, own = _defaults(CodePrior), vars(SentenceVQConfig()), _arguments(AutoregressivePrior)
+    assert prior.pop("type") == whole["prior"]
+    assert prior == {name: whole[f"prior_{name}"] for name in prior}
+    assert own.pop("books") == 1
+    assert prior == own
+
+
+def test_a_key_of_another_type_is_a_fault_and_is_not_written() -> None:
+    for path, types in OF_TYPES.items():
+        section, _, name = path.rpartition(".")
+        default = (Encoder if section else Model).model_fields[name].default
+        value = {} if isinstance(default, Section) else default
+        for kind in ("gaussian", "vq"):
+            inner = {"type": kind} | ({section: {name: value}} if section else {name: value})
+            values = {"name": "x", "data": {"path": "y"}, "model": inner}
+            written = as_values(load_recipe({**values, "model": {"type": kind}}))["model"]
+            assert (name in (written[section] if section else written)) == (kind in types), path
+            if kind in types:
+                load_recipe(values)
+            else:
+                with pytest.raises(RecipeError, match=f"model.{path}: is for model.type: {types[0]}, got {kind}"):
+                    load_recipe(values)
+
+
+def test_a_recipe_of_codes_is_written_and_read_back() -> None:
+    recipe = load_recipe({"name": "x", "data": {"path": "y"}, "model": {"type": "vq", "codebook": {"codes": 4}}})
+    assert load_recipe(as_values(recipe)) == recipe
 
 
 def test_the_choices_are_those_of_the_rooms() -> None:
@@ -122,6 +169,9 @@ def test_the_choices_are_those_of_the_rooms() -> None:
         (Model, "prior"): PRIORS,
         (Encoder, "pooling"): POOLINGS,
         (Decoder, "inject"): INJECTIONS,
+        (Codebook, "books"): BOOKS,
+        (Codebook, "gradient_rule"): GRADIENT_RULES,
+        (CodePrior, "type"): CODE_PRIORS,
         (Objective, "schedule"): SCHEDULES,
         (Objective, "free_nats_on"): FLOORS,
     }

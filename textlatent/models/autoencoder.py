@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from textlatent.corpus.tokenizer import decode_sentences, encode_sentences, load_tokenizer
-from textlatent.nats.gaussian import DiagonalGaussian
-from textlatent.nats.mixture import GaussianMixture
-from textlatent.nats.noise import PRIOR_COMPONENT, PRIOR_DRAW, normal, uniform
+from textlatent.encoder.codes import CodeEncoder
+from textlatent.encoder.gaussian import GaussianEncoder
+from textlatent.nats.noise import DENOISING, WORD_DROPOUT, chosen
 from textlatent.scores import Scores
 
 Batch = dict[str, Tensor]
@@ -47,13 +47,15 @@ class Autoencoder(PreTrainedModel):
         densities: bool = True,
         keep_latents: bool = False,
         keep_tokens: bool = False,
+        distortion: bool = True,
     ) -> Scores:
         """What the model says of a batch, nats per sentence.
 
         Args:
             tokens: w_1 .. w_n EOS, then padding.
             lengths: n + 1.
-            index: each sentence's identifier; with seed, epoch and the sample's number it fixes the noise.
+            index: each sentence's identifier; with seed, epoch and the sample's number it fixes the noise. Below 0 it
+                stands for no sentence, and is in no statistics.
             words: per sentence, carried into the record.
             characters: per sentence, carried into the record.
             label: per sentence, carried into the record.
@@ -64,34 +66,67 @@ class Autoencoder(PreTrainedModel):
             densities: ln P_enc and ln P_pri of each draw; a loss whose rate has a closed form needs neither.
             keep_latents: also z and the parameters of posterior and prior.
             keep_tokens: also log_p_dec_token of the first draw.
+            distortion: ln P_dec; a stage in which the prior alone learns needs none, and the decoder does not run.
         """
 
     @abstractmethod
-    def posterior(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
-        """P_enc(z|y) of each sentence of a batch."""
+    def encode(self, sentences: Sequence[str], *, batch_size: int = 64) -> Any:
+        """P_enc(z|y) of each sentence on the CPU; its `mean` [N, D] is the z that stands for the sentence."""
 
     @abstractmethod
-    def prior_distribution(self) -> DiagonalGaussian | GaussianMixture:
-        """P_pri(z): a Gaussian [D], or a mixture of them; its `mean` is E_pri z."""
+    def sample_prior(self, draws: int | Int[Tensor, " n"], *, seed: int) -> Float[Tensor, "n D"]:
+        """z ~ P_pri, on the model's device.
 
+        Args:
+            draws: how many, from number 0 on; or their numbers.
+            seed: with its number it decides a draw, whatever the others.
+
+        Raises:
+            ValueError: the model has no prior to draw from.
+        """
+
+    @property
     @abstractmethod
+    def deterministic(self) -> bool:
+        """Whether one draw of z says what all would: z is a function of the sentence, or there is none."""
+
     def log_prob_token(
         self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"], z: Float[Tensor, "B D"]
     ) -> Float[Tensor, "B T"]:
         """Ln P_dec(y_t | y_<t, z), nats, 0 on padding, for a z that may come from anywhere."""
+        return self.decoder.log_prob_token(tokens, z, token_mask(tokens, lengths))
 
     @property
-    @abstractmethod
     def calibrates(self) -> bool:
         """Whether `calibrate` is to be called with reference sentences before the first step and after each."""
+        return isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None
 
-    @abstractmethod
     def calibrate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take from reference sentences what the model wants to know of a corpus at its weights as they are.
+        """Take the statistics of normalised means from reference sentences; nothing to do without them.
 
         Args:
             batches: tokens [B, T] and lengths [B] of each.
         """
+        if isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None:
+            with self._evaluating():
+                self.encoder.calibrate((tokens, token_mask(tokens, lengths)) for tokens, lengths in batches)
+
+    @property
+    def quantiser(self) -> CodeEncoder | None:
+        """The encoder, where its z are codes, which are started before the first step and settled after each."""
+        return self.encoder if isinstance(self.encoder, CodeEncoder) else None
+
+    def start_codes(self, batches: Iterable[tuple[Tensor, Tensor]], *, seed: int) -> None:
+        """Start the codebooks from sentences; nothing to do without codes.
+
+        Args:
+            batches: tokens [B, T] and lengths [B] of each.
+            seed: decides which vectors become codes.
+        """
+        if self.quantiser is not None:
+            with self._evaluating():
+                masked = ((tokens, token_mask(tokens, lengths)) for tokens, lengths in batches)
+                self.quantiser.initialise(masked, seed=seed)
 
     def loss(self, **batch: Any) -> Float[Tensor, ""]:
         """The mean -ELBO of a batch, nats per sentence: for people with their own loop."""
@@ -102,33 +137,22 @@ class Autoencoder(PreTrainedModel):
         return self.decoder.generate(latents=latents.to(self.device, self.dtype), **kwargs)
 
     @torch.no_grad()
-    def sample_prior(self, draws: int | Int[Tensor, " n"], *, seed: int) -> Float[Tensor, "n D"]:
-        """z ~ P_pri, on the model's device.
+    def decode(self, z: Tensor, *, batch_size: int = 64, **kwargs: Any) -> list[str]:
+        """A sentence for each latent: greedy unless told otherwise (`do_sample=True`, `num_beams=5`, ...).
 
         Args:
-            draws: how many, from number 0 on; or their numbers.
-            seed: with its number it decides a draw, whatever the others.
+            z: latents [N, D]; or, of a model that has codes, whole numbers [N, P].
+            batch_size: latents decoded together.
+            kwargs: of transformers' `generate`.
+
+        Raises:
+            ValueError: whole numbers, and the model has no codes.
         """
-        with self._evaluating():
-            prior = self.prior_distribution()
-        index = torch.arange(draws) if isinstance(draws, int) else draws.cpu()
-        noise = normal(index, seed=seed, shape=(self.config.latent_size,), stream=PRIOR_DRAW)[0]
-        part = prior.part(uniform(index, seed=seed, shape=(), stream=PRIOR_COMPONENT)[0].to(prior.mean.device))
-        return part.sample(noise.to(prior.mean))
-
-    @torch.no_grad()
-    def encode(self, sentences: Sequence[str], *, batch_size: int = 64) -> DiagonalGaussian:
-        """P_enc(z|y) of each sentence, mean and log-variance [N, D] on the CPU."""
-        with self._evaluating():
-            batches = self._batches(sentences, batch_size)
-            parts = [self.posterior(batch["tokens"], batch["lengths"]) for batch in batches]
-        mean = torch.cat([part.mean.cpu() for part in parts])
-        return DiagonalGaussian(mean, torch.cat([part.log_variance.cpu() for part in parts]))
-
-    @torch.no_grad()
-    def decode(self, z: Float[Tensor, "N D"], *, batch_size: int = 64, **kwargs: Any) -> list[str]:
-        """A sentence for each latent: greedy unless told otherwise (`do_sample=True`, `num_beams=5`, ...)."""
         texts: list[str] = []
+        if not z.is_floating_point():
+            if self.quantiser is None:
+                raise ValueError(f"this model has no codes: z must be numbers of type float, got {z.dtype}.")
+            z = self.quantiser.look_up(z.to(self.device))
         with self._evaluating():
             for part in z.split(batch_size):
                 texts += decode_sentences(self._need_tokenizer(), self.generate(part, **kwargs).tolist())
@@ -151,6 +175,32 @@ class Autoencoder(PreTrainedModel):
             yield
         finally:
             self.train(training)
+
+    def _hidden(
+        self, index: Int[Tensor, " B"], share: float, *, stream: int, seed: int, epoch: int, width: int
+    ) -> Bool[Tensor, "B T"] | None:
+        """Which words are hidden while the part that reads them is training; None where none are."""
+        part: nn.Module = self.encoder if stream == DENOISING else self.decoder
+        if not (part.training and share):
+            return None
+        return chosen(index, share=share, seed=seed, epoch=epoch, width=width, stream=stream)
+
+    def _dropped(self, tokens: Tensor, index: Tensor, *, seed: int, epoch: int) -> Bool[Tensor, "B T"] | None:
+        """Which words the decoder does not see before those that follow them; None where it sees all."""
+        share, width = self.config.decoder.word_dropout, tokens.shape[1]
+        return self._hidden(index, share, stream=WORD_DROPOUT, seed=seed, epoch=epoch, width=width)
+
+    def _corrupted(self, tokens: Tensor, lengths: Tensor, index: Tensor, *, seed: int, epoch: int) -> Tensor:
+        """What the encoder reads: while training, a share of the words (never EOS) as the unknown token.
+
+        Source: Shen et al. 2020, arXiv:1905.12777; there words are left out, here they keep their place.
+        """
+        width = tokens.shape[1]
+        hidden = self._hidden(index, self.config.denoising, stream=DENOISING, seed=seed, epoch=epoch, width=width)
+        if hidden is None:
+            return tokens
+        words = torch.arange(width, device=tokens.device) < lengths[:, None] - 1
+        return tokens.masked_fill(hidden & words, self.config.decoder.unk_token_id)
 
     def _batches(self, sentences: Sequence[str], batch_size: int) -> Iterator[Batch]:
         """Sentences as batches on the model's device, in order; EOS appended, padded on the right."""
@@ -201,3 +251,8 @@ class Autoencoder(PreTrainedModel):
         if not folder.is_dir() or (folder / "tokenizer_config.json").exists():
             (model[0] if isinstance(model, tuple) else model).tokenizer = load_tokenizer(pretrained_model_name_or_path)
         return model
+
+
+def token_mask(tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> Bool[Tensor, "B T"]:
+    """True on tokens, False on padding."""
+    return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]

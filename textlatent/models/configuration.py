@@ -1,4 +1,4 @@
-"""What a sentence VAE is made of: the configuration that is saved beside its weights."""
+"""What the models of sentences are made of: the configurations that are saved beside their weights."""
 
 from typing import Any, ClassVar
 
@@ -6,41 +6,28 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 
 from textlatent.decoder.sentence import SentenceDecoderConfig
+from textlatent.encoder.codes import BOOKS
 
 PRIORS = ("standard", "learned", "mixture", "vamp")
+CODE_PRIORS = ("uniform", "independent", "autoregressive")
 
 
 @strict
-class SentenceVAEConfig(PreTrainedConfig):
-    """The parts of a sentence VAE.
+class AutoencoderConfig(PreTrainedConfig):
+    """What every autoencoder of sentences has. Abstract: a model says what lies between encoder and decoder.
 
     Attributes:
         encoder: configuration of any transformers encoder.
         decoder: a SentenceDecoderConfig: any causal transformer, and how z enters it (a transformer alone: "both").
-        latent_size: D; 0 makes it a language model: no encoder, no z, rate 0.
-        prior: "standard" or "learned" (THEORY T5), "mixture" or "vamp" (prior/mixture.py).
-        components: of a mixture or Vamp prior; 10 or 100 if not given.
-        pseudo_tokens: vectors of each of a Vamp prior's pseudo-inputs.
-        pooling: "mean", "max", "first" or "last": tokens' vectors to one.
-        log_variance_bias: the log-variance the posterior starts from.
-        fixed_variance: the posterior's variance in every dimension; learned if not given.
-        batch_norm: gamma of normalised posterior means (encoder/normalised.py); as they are if not given.
+        latent_size: D, numbers of z.
         denoising: share of the words that are hidden from the encoder while training.
     """
 
-    model_type = "textlatent_gaussian_vae"
     sub_configs: ClassVar[dict[str, Any]] = {"encoder": AutoConfig, "decoder": SentenceDecoderConfig}
 
     encoder: dict | PreTrainedConfig | None = None
     decoder: dict | PreTrainedConfig | None = None
     latent_size: int = 32
-    prior: str = "standard"
-    components: int | None = None
-    pseudo_tokens: int = 8
-    pooling: str = "mean"
-    log_variance_bias: float | int = 0.0
-    fixed_variance: float | int | None = None
-    batch_norm: float | int | None = None
     denoising: float | int = 0.0
     initializer_range: float = 0.02
     tie_word_embeddings: bool = False
@@ -57,15 +44,8 @@ class SentenceVAEConfig(PreTrainedConfig):
             self.decoder = SentenceDecoderConfig(**values)
         super().__post_init__(**kwargs)
 
-    def validate_parts(self) -> None:
-        """Refuse an unknown prior, and a decoder built for another latent."""
-        if self.prior not in PRIORS:
-            raise ValueError(f"prior must be one of {', '.join(PRIORS)}, got {self.prior!r}.")
-        if self.batch_norm is not None and self.prior != "standard":
-            raise ValueError(
-                f"batch_norm is sure of a rate under prior standard alone, got {self.prior}: a prior that learns would "
-                "follow the means; take one of the two out."
-            )
+    def validate_decoder(self) -> None:
+        """Refuse a decoder built for another latent."""
         assert isinstance(self.decoder, SentenceDecoderConfig)
         if self.decoder.latent_size != self.latent_size:
             raise ValueError(f"the decoder expects {self.decoder.latent_size} dimensions of z, got {self.latent_size}.")
@@ -80,3 +60,91 @@ class SentenceVAEConfig(PreTrainedConfig):
                 "denoising writes the unknown token over words, and there is none: set the decoder's unk_token_id, "
                 "take a tokenizer that has one, or set denoising to 0."
             )
+
+
+@strict
+class SentenceVAEConfig(AutoencoderConfig):
+    """The parts of a sentence VAE.
+
+    Attributes:
+        latent_size: D; 0 makes it a language model: no encoder, no z, rate 0.
+        prior: "standard" or "learned" (THEORY T5), "mixture" or "vamp" (prior/mixture.py).
+        components: of a mixture or Vamp prior; 10 or 100 if not given.
+        pseudo_tokens: vectors of each of a Vamp prior's pseudo-inputs.
+        pooling: "mean", "max", "first" or "last": tokens' vectors to one.
+        log_variance_bias: the log-variance the posterior starts from.
+        fixed_variance: the posterior's variance in every dimension; learned if not given.
+        batch_norm: gamma of normalised posterior means (encoder/normalised.py); as they are if not given.
+    """
+
+    model_type = "textlatent_gaussian_vae"
+
+    prior: str = "standard"
+    components: int | None = None
+    pseudo_tokens: int = 8
+    pooling: str = "mean"
+    log_variance_bias: float | int = 0.0
+    fixed_variance: float | int | None = None
+    batch_norm: float | int | None = None
+
+    def validate_prior(self) -> None:
+        """Refuse an unknown prior, and one that would follow normalised means."""
+        if self.prior not in PRIORS:
+            raise ValueError(f"prior must be one of {', '.join(PRIORS)}, got {self.prior!r}.")
+        if self.batch_norm is not None and self.prior != "standard":
+            raise ValueError(
+                f"batch_norm is sure of a rate under prior standard alone, got {self.prior}: a prior that learns would "
+                "follow the means; take one of the two out."
+            )
+
+
+@strict
+class SentenceVQConfig(AutoencoderConfig):
+    """The parts of a sentence VQ model: P positions, a code of K at each, d numbers a code; D = P d.
+
+    Attributes:
+        latent_size: D, which follows from the next ones.
+        positions: P.
+        codes: K.
+        size: d.
+        books: "shared" (one codebook) or "position" (one for each: a product codebook).
+        gradient_rule: "published", "both" or "end_to_end" (THEORY T7).
+        commitment: beta, the pull of the encoder towards its code; 0.5 if not given and the rule has one.
+        decay: of the codes as rolling averages (THEORY T8); learned by gradient if not given.
+        codebook_lr_factor: eta, in units of the learning rate, where codes are learned by gradient; 1 if not given.
+        revive: the share of its fair use below which a code starts anew; never if not given.
+        prior: "uniform", "independent" or "autoregressive".
+        prior_size: hidden numbers of an autoregressive prior, as the next ones.
+        prior_layers: of its transformer.
+        prior_heads: of its attention.
+        prior_dropout: in it.
+    """
+
+    model_type = "textlatent_vq"
+
+    latent_size: int = 0
+    positions: int = 8
+    codes: int = 512
+    size: int = 64
+    books: str = "shared"
+    gradient_rule: str = "published"
+    commitment: float | int | None = None
+    decay: float | int | None = 0.99
+    codebook_lr_factor: float | int | None = None
+    revive: float | int | None = 0.05
+    prior: str = "uniform"
+    prior_size: int = 128
+    prior_layers: int = 2
+    prior_heads: int = 4
+    prior_dropout: float | int = 0.1
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """D = P d, and what every model has."""
+        self.latent_size = self.positions * self.size
+        super().__post_init__(**kwargs)
+
+    def validate_codes(self) -> None:
+        """Refuse an unknown prior or arrangement of codebooks."""
+        for name, value, known in (("prior", self.prior, CODE_PRIORS), ("books", self.books, BOOKS)):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")

@@ -1,11 +1,11 @@
 """The sentence VAE: Gaussian encoder x Gaussian prior x sentence decoder x pathwise gradient."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 from transformers import initialization as init
@@ -14,11 +14,11 @@ from textlatent.decoder.sentence import SentenceDecoder, SentenceDecoderConfig
 from textlatent.encoder.gaussian import EmptyEncoder, GaussianEncoder
 from textlatent.encoder.normalised import NormalisedMean
 from textlatent.gradient.pathwise import reparameterise
-from textlatent.models.autoencoder import Autoencoder
+from textlatent.models.autoencoder import Autoencoder, token_mask
 from textlatent.models.configuration import SentenceVAEConfig
 from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension
 from textlatent.nats.mixture import GaussianMixture
-from textlatent.nats.noise import DENOISING, LATENT, WORD_DROPOUT, chosen, normal
+from textlatent.nats.noise import LATENT, PRIOR_COMPONENT, PRIOR_DRAW, normal, uniform
 from textlatent.prior.gaussian import LearnedGaussian, StandardNormal
 from textlatent.prior.mixture import APART, MIXTURE_COMPONENTS, VAMP_COMPONENTS, MixturePrior, VampPrior
 from textlatent.prior.prior import Prior
@@ -88,25 +88,31 @@ class SentenceVAE(Autoencoder):
 
     def posterior(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """P_enc(z|y) of each sentence of a batch."""
-        return self.encoder(tokens, _mask(tokens, lengths))
-
-    def log_prob_token(
-        self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"], z: Float[Tensor, "B D"]
-    ) -> Float[Tensor, "B T"]:
-        """Ln P_dec(y_t | y_<t, z), nats, 0 on padding, for a z that may come from anywhere."""
-        mask = _mask(tokens, lengths)
-        return self.decoder.log_prob_token(tokens, z, mask)
+        return self.encoder(tokens, token_mask(tokens, lengths))
 
     @property
-    def calibrates(self) -> bool:
-        """Whether its means are normalised by the statistics of reference sentences."""
-        return isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None
+    def deterministic(self) -> bool:
+        """Only a language model, which has no z."""
+        return not self.config.latent_size
 
-    def calibrate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take the statistics of normalised means from reference sentences; nothing to do without them."""
-        if isinstance(self.encoder, GaussianEncoder) and self.encoder.norm is not None:
-            with self._evaluating():
-                self.encoder.calibrate((tokens, _mask(tokens, lengths)) for tokens, lengths in batches)
+    @torch.no_grad()
+    def sample_prior(self, draws: int | Int[Tensor, " n"], *, seed: int) -> Float[Tensor, "n D"]:
+        """z ~ P_pri; arguments as in `Autoencoder.sample_prior`."""
+        with self._evaluating():
+            prior = self.prior_distribution()
+        index = torch.arange(draws) if isinstance(draws, int) else draws.cpu()
+        noise = normal(index, seed=seed, shape=(self.config.latent_size,), stream=PRIOR_DRAW)[0]
+        part = prior.part(uniform(index, seed=seed, shape=(), stream=PRIOR_COMPONENT)[0].to(prior.mean.device))
+        return part.sample(noise.to(prior.mean))
+
+    @torch.no_grad()
+    def encode(self, sentences: Sequence[str], *, batch_size: int = 64) -> DiagonalGaussian:
+        """P_enc(z|y) of each sentence, mean and log-variance [N, D] on the CPU."""
+        with self._evaluating():
+            batches = self._batches(sentences, batch_size)
+            parts = [self.posterior(batch["tokens"], batch["lengths"]) for batch in batches]
+        mean = torch.cat([part.mean.cpu() for part in parts])
+        return DiagonalGaussian(mean, torch.cat([part.log_variance.cpu() for part in parts]))
 
     def forward(
         self,
@@ -124,9 +130,10 @@ class SentenceVAE(Autoencoder):
         densities: bool = True,
         keep_latents: bool = False,
         keep_tokens: bool = False,
+        distortion: bool = True,
     ) -> Scores:
         """What the VAE says of a batch, nats per sentence; arguments as in `Autoencoder.forward`."""
-        mask = _mask(tokens, lengths)  # [B, T]
+        mask = token_mask(tokens, lengths)  # [B, T]
         enc: DiagonalGaussian = self.encoder(self._corrupted(tokens, lengths, index, seed=seed, epoch=epoch), mask)
         pri = self.prior_distribution()
         gaussian = pri if isinstance(pri, DiagonalGaussian) else None
@@ -136,13 +143,13 @@ class SentenceVAE(Autoencoder):
         ).to(enc.mean.dtype)
         z = reparameterise(enc, noise)  # [S, B, D]
 
-        every = [x.expand(samples, *x.shape).flatten(0, 1) for x in (tokens, mask)]  # [S * B, T]; no copy where S is 1
-        dropped = self._hidden(
-            index, self.config.decoder.word_dropout, stream=WORD_DROPOUT, seed=seed, epoch=epoch, width=tokens.shape[1]
-        )
-        dropped = None if dropped is None else dropped.repeat(samples, 1)  # all draws of z explain one reading
-        dec = self.decoder.log_prob_token(every[0], z.flatten(0, 1), every[1], hidden=dropped)
-        dec = dec.view(samples, *tokens.shape)  # [S, B, T]
+        dec = None
+        if distortion:
+            every = [x.expand(samples, *x.shape).flatten(0, 1) for x in (tokens, mask)]  # [S * B, T]; no copy at S = 1
+            dropped = self._dropped(tokens, index, seed=seed, epoch=epoch)
+            dropped = None if dropped is None else dropped.repeat(samples, 1)  # all draws of z explain one reading
+            dec = self.decoder.log_prob_token(every[0], z.flatten(0, 1), every[1], hidden=dropped)
+            dec = dec.view(samples, *tokens.shape)  # [S, B, T]
         charged = self.encoder.charged(enc)
         charged_z = (z if charged is enc else reparameterise(charged, noise)).double()
         exact_enc, exact_pri = charged.double(), pri.double()
@@ -150,40 +157,20 @@ class SentenceVAE(Autoencoder):
         return Scores(
             log_p_enc=exact_enc.log_prob(charged_z) if densities else None,
             log_p_pri=exact_pri.log_prob(charged_z) if densities else None,
-            log_p_dec=dec.sum(-1, dtype=torch.float64),
+            log_p_dec=None if dec is None else dec.sum(-1, dtype=torch.float64),
             kl=None if gaussian is None else kl_per_dimension(exact_enc, gaussian.double()),
             z=z[:1] if keep_latents else None,
             posterior_mean=enc.mean if keep_latents else None,
             posterior_log_variance=enc.log_variance if keep_latents else None,
             prior_mean=gaussian.mean if keep_latents and gaussian else None,
             prior_log_variance=gaussian.log_variance if keep_latents and gaussian else None,
-            log_p_dec_token=dec[0] if keep_tokens else None,
+            log_p_dec_token=dec[0] if keep_tokens and dec is not None else None,
             tokens=lengths,
             words=words,
             characters=characters,
             index=index,
             label=label,
         )
-
-    def _hidden(
-        self, index: Int[Tensor, " B"], share: float, *, stream: int, seed: int, epoch: int, width: int
-    ) -> Bool[Tensor, "B T"] | None:
-        """Which words are hidden while training; None where none are."""
-        if not (self.training and share):
-            return None
-        return chosen(index, share=share, seed=seed, epoch=epoch, width=width, stream=stream)
-
-    def _corrupted(self, tokens: Tensor, lengths: Tensor, index: Tensor, *, seed: int, epoch: int) -> Tensor:
-        """What the encoder reads: while training, a share of the words (never EOS) as the unknown token.
-
-        Source: Shen et al. 2020, arXiv:1905.12777; there words are left out, here they keep their place.
-        """
-        width = tokens.shape[1]
-        hidden = self._hidden(index, self.config.denoising, stream=DENOISING, seed=seed, epoch=epoch, width=width)
-        if hidden is None:
-            return tokens
-        words = torch.arange(width, device=tokens.device) < lengths[:, None] - 1
-        return tokens.masked_fill(hidden & words, self.config.decoder.unk_token_id)
 
     @torch.no_grad()
     def standardise(self) -> "SentenceVAE":
@@ -209,8 +196,3 @@ class SentenceVAE(Autoencoder):
         other.encoder.rescale(prior)
         other.decoder.rescale(prior.mean, prior.std)
         return other
-
-
-def _mask(tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> Bool[Tensor, "B T"]:
-    """True on tokens, False on padding."""
-    return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-LATENT, WORD_DROPOUT, PRIOR_DRAW, DENOISING, PRIOR_COMPONENT, REFINEMENT = 0, 1, 2, 3, 4, 5
+LATENT, WORD_DROPOUT, PRIOR_DRAW, DENOISING, PRIOR_COMPONENT, REFINEMENT, REVIVAL = 0, 1, 2, 3, 4, 5, 6
 """Streams in use: one number per purpose, so that two purposes never share their noise."""
 
 _INCREMENT = 0x9E3779B97F4A7C15

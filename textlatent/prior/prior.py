@@ -1,8 +1,9 @@
-"""The abstract prior: a distribution over z that depends on nothing."""
+"""The abstract priors: distributions over z, or over codes, that depend on nothing."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textlatent.nats.gaussian import DiagonalGaussian
@@ -24,4 +25,37 @@ class Prior(nn.Module, ABC):
 
         Args:
             encode: the encoder, for a prior that is made of posteriors; the others need none.
+        """
+
+
+class CodePrior(nn.Module, ABC):
+    """P_pri(k) = prod_p P_pri(k_p | k_<p) over P positions of K codes each.
+
+    Args:
+        codes: K.
+        positions: P.
+
+    Raises:
+        ValueError: fewer than two codes or one position.
+    """
+
+    def __init__(self, codes: int, positions: int) -> None:
+        super().__init__()
+        if codes < 2 or positions < 1:
+            raise ValueError(f"a prior over codes needs codes >= 2 and positions >= 1, got {codes} and {positions}.")
+        self.codes = codes
+        self.positions = positions
+
+    @abstractmethod
+    def log_prob(self, codes: Int[Tensor, "B P"]) -> Float[Tensor, "B P"]:
+        """Ln P_pri(k_p | k_<p), nats, float64: their sum over p is ln P_pri(k)."""
+
+    @abstractmethod
+    def sample(self, draws: int | Int[Tensor, " n"], *, seed: int, temperature: float = 1.0) -> Int[Tensor, "n P"]:
+        """k ~ P_pri, on the prior's device.
+
+        Args:
+            draws: how many, from number 0 on; or their numbers.
+            seed: with its number it decides a draw, whatever the others.
+            temperature: each conditional is P^(1/temperature), normalised; 1 is P_pri itself.
         """

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from textlatent.recipe.codes import Codebook, CodePrior
 from textlatent.recipe.section import Conflict, Section
 
 SMALL = {"hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -12,6 +13,20 @@ SMALL = {"hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 MIXTURE_COMPONENTS, VAMP_COMPONENTS = 10, 100
 """Of a mixture and of a Vamp prior whose components are null."""
+
+OF_TYPES: dict[str, tuple[str, ...]] = {
+    "latent_size": ("gaussian",),
+    "prior": ("gaussian",),
+    "components": ("gaussian",),
+    "pseudo_tokens": ("gaussian",),
+    "codebook": ("vq",),
+    "code_prior": ("vq",),
+    "encoder.pooling": ("gaussian",),
+    "encoder.log_variance_bias": ("gaussian",),
+    "encoder.fixed_variance": ("gaussian",),
+    "encoder.batch_norm": ("gaussian",),
+}
+"""The keys of `model` that are for some types alone, by their path; another type neither takes nor writes them."""
 
 
 class Encoder(Section):
@@ -51,6 +66,8 @@ class Decoder(Section):
 class Model(Section):
     """The three distributions."""
 
+    type: Literal["gaussian", "vq"] = "gaussian"
+    """What z is: D numbers with a Gaussian posterior, or P codes out of K."""
     latent_size: int = Field(32, ge=0)
     """Dimensions of z; 0 trains the decoder alone, as a language model."""
     prior: Literal["standard", "learned", "mixture", "vamp"] = "standard"
@@ -59,13 +76,21 @@ class Model(Section):
     """Gaussians of a mixture prior (null is 10), or pseudo-inputs of a Vamp prior (null is 100)."""
     pseudo_tokens: int = Field(8, ge=1)
     """Vectors of each pseudo-input of a Vamp prior, in the place of a sentence's tokens."""
+    codebook: Codebook = Codebook()
+    """The codes, where they are what z is."""
+    code_prior: CodePrior = CodePrior()
+    """P_pri(k) over codes."""
     encoder: Encoder = Encoder()
     """P_enc(z|y)."""
     decoder: Decoder = Decoder()
     """P_dec(y|z)."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Who decides mean and variance, and what only a mixture has."""
+        """What another type's z has, who decides mean and variance, and what only a mixture has."""
+        yield from self._type_conflicts()
+        for name in ("codebook", "code_prior"):
+            if self.type in OF_TYPES[name]:
+                yield from ((f"{name}.{path}", sentence) for path, sentence in getattr(self, name).conflicts())
         if self.components is not None and self.prior not in ("mixture", "vamp"):
             yield "components", f"needs model.prior: mixture or vamp, got {self.prior!r}; set it, or take this key out."
         if self.encoder.batch_norm is not None and self.prior != "standard":
@@ -79,3 +104,20 @@ class Model(Section):
                 "encoder.log_variance_bias",
                 "starts a variance that learns, and model.encoder.fixed_variance holds it; take one of the two out.",
             )
+
+    def _type_conflicts(self) -> Iterator[Conflict]:
+        """Keys that are written and say nothing of this type."""
+        for path, types in OF_TYPES.items():
+            section, _, name = path.rpartition(".")
+            holder = getattr(self, section) if section else self
+            if name in holder.model_fields_set and self.type not in types:
+                yield path, f"is for model.type: {' or '.join(types)}, got {self.type}; take one of the two out."
+
+    @model_serializer(mode="wrap")
+    def _own_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is written back: the keys of this type."""
+        values: dict[str, Any] = write(self)
+        for path in (path for path, types in OF_TYPES.items() if self.type not in types):
+            section, _, name = path.rpartition(".")
+            (values[section] if section else values).pop(name, None)
+        return values

@@ -11,6 +11,12 @@ from textlatent.recipe.objective import Objective
 from textlatent.recipe.section import AnyRecipe, Conflict
 from textlatent.recipe.training import Evaluation, Stage, Training
 
+RATE_KEYS = (
+    *("beta", "schedule", "target_rate", "minimum_rate", "capacity", "free_nats", "importance_samples"),
+    *("schedule_steps", "beta_start"),
+)
+"""Of the objective: what weighs, floors or steers the rate, or draws z more than once."""
+
 
 class Recipe(AnyRecipe):
     """A run of an autoencoder: text, tokens, the three distributions, the objective, the training, how it is judged."""
@@ -36,6 +42,7 @@ class Recipe(AnyRecipe):
         """Every conflict of every section, with its full path, and those between sections."""
         yield from super().conflicts()
         yield from self._prior_conflicts()
+        yield from self._code_conflicts()
         names = [stage.name for stage in self.stages]
         for i, stage in enumerate(self.stages):
             if stage.name in names[:i]:
@@ -46,6 +53,32 @@ class Recipe(AnyRecipe):
             if stage.objective.model_fields_set:
                 merged = self.stage_objective(stage).conflicts()
                 yield from ((f"stages.{i}.objective.{path}", sentence) for path, sentence in merged)
+
+    def _code_conflicts(self) -> Iterator[Conflict]:
+        """What asks for a rate that moves: that of codes is decided by how many there are."""
+        if self.model.type != "vq":
+            return
+        for path, objective in self._objectives():
+            usual = Objective()
+            for name in RATE_KEYS:
+                value = getattr(objective, name)
+                if value != getattr(usual, name) and (name, value) != ("beta", 1.0):
+                    yield (
+                        f"{path}.{name}",
+                        "moves a rate, and that of codes is P ln K, decided by model.codebook.positions and "
+                        "model.codebook.codes: set those, and take this key out.",
+                    )
+        for i, stage in enumerate(self.stages):
+            if stage.aggressive:
+                yield f"stages.{i}.aggressive", "looks at a posterior's information, and a code has none; take it out."
+            if stage.learn == ["prior"] and self.model.code_prior.type == "uniform":
+                yield f"stages.{i}.learn", "names a prior that has nothing to learn; set model.code_prior.type."
+
+    def _objectives(self) -> Iterator[tuple[str, Objective]]:
+        """The recipe's objective and what each stage says of its own, with their paths."""
+        yield "objective", self.objective
+        for i, stage in enumerate(self.stages):
+            yield f"stages.{i}.objective", stage.objective
 
     def _prior_conflicts(self) -> Iterator[Conflict]:
         """What a prior of several Gaussians asks of other sections."""

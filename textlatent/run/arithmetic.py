@@ -13,6 +13,7 @@ from textlatent.models import SentenceVAE
 from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
 from textlatent.run.kinds import by_kind
+from textlatent.run.posterior import with_posterior
 
 SCALES = (0.0, 0.5, 1.0, 1.5, 2.0)
 MEMBERS = 1000
@@ -70,10 +71,10 @@ def arithmetic(
         generation: transformers' generation settings; greedy if none.
 
     Raises:
-        ValueError: a label beside something that is none, no scale, no sentence, or a model without z.
+        ValueError: a label beside something that is none, no scale, no sentence, or a model without z or of codes.
     """
     run = run if isinstance(run, Run) else Run(run)
-    model = run.model_at(checkpoint)
+    model = with_posterior(run.model_at(checkpoint), what="arithmetic")
     if not model.config.latent_size:
         raise ValueError(f"{run.folder} is a language model: it has no z to calculate with.")
     if not scales:

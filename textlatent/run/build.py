@@ -11,7 +11,7 @@ from textlatent.corpus.batches import EncodedSplit, encode_split
 from textlatent.corpus.source import Corpus
 from textlatent.corpus.splits import draw
 from textlatent.corpus.tokenizer import load_tokenizer, train_tokenizer
-from textlatent.models import SentenceVAE, SentenceVAEConfig
+from textlatent.models import Autoencoder, SentenceVAE, SentenceVAEConfig, SentenceVQ, SentenceVQConfig
 from textlatent.models.backbone import backbone_config, is_path, take_weights
 from textlatent.objective.objective import Objective
 from textlatent.recipe.data import Data
@@ -78,25 +78,43 @@ def build_options(recipe: Recipe) -> TrainingOptions:
     return TrainingOptions(**recipe.training.model_dump())
 
 
-def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: None) -> SentenceVAE:
+def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: None) -> Autoencoder:
     """The model a recipe describes, its weights decided by the recipe's seed, pretrained ones taken where named."""
+    section = recipe.model
+    parts = _parts(recipe, tokenizer)
+    torch.manual_seed(recipe.seed)
+    model = _MODELS[section.type](section, parts)
+    model.tokenizer = tokenizer
+    for backbone, part in ((section.encoder, model.encoder), (section.decoder, model.decoder)):
+        if is_path(backbone.backbone) and hasattr(part, "backbone"):
+            same = recipe.tokenizer.path == backbone.backbone
+            note(take_weights(cast(Any, part.backbone), backbone.backbone, same_tokens=same))
+    return model
+
+
+def _parts(recipe: Recipe, tokenizer: Any) -> dict[str, Any]:
+    """What every type of model is configured with: encoder and decoder."""
     model, longest = recipe.model, recipe.data.max_tokens
     slots = 0 if model.decoder.inject == "add" or not model.latent_size else model.decoder.slots
-    encoder = _backbone(model.encoder, tokenizer, positions=longest, where="model.encoder")
     decoder = _backbone(model.decoder, tokenizer, positions=longest + slots, where="model.decoder")
-    unknown = _unknown_token(model, tokenizer)
-    torch.manual_seed(recipe.seed)
-    vae = SentenceVAE(
+    return {
+        "encoder": _backbone(model.encoder, tokenizer, positions=longest, where="model.encoder"),
+        "decoder": {
+            "backbone": decoder,
+            "inject": model.decoder.inject,
+            "slots": model.decoder.slots,
+            "max_tokens": longest,
+            "word_dropout": model.decoder.word_dropout,
+            "unk_token_id": _unknown_token(model, tokenizer),
+        },
+        "denoising": model.encoder.denoising,
+    }
+
+
+def _gaussian(model: Model, parts: dict[str, Any]) -> SentenceVAE:
+    return SentenceVAE(
         SentenceVAEConfig(
-            encoder=encoder,
-            decoder={
-                "backbone": decoder,
-                "inject": model.decoder.inject,
-                "slots": model.decoder.slots,
-                "max_tokens": longest,
-                "word_dropout": model.decoder.word_dropout,
-                "unk_token_id": unknown,
-            },
+            **parts,
             latent_size=model.latent_size,
             prior=model.prior,
             components=model.components,
@@ -105,18 +123,17 @@ def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: Non
             log_variance_bias=model.encoder.log_variance_bias,
             fixed_variance=model.encoder.fixed_variance,
             batch_norm=model.encoder.batch_norm,
-            denoising=model.encoder.denoising,
         )
     )
-    vae.tokenizer = tokenizer
-    for section, part in ((model.encoder, vae.encoder), (model.decoder, vae.decoder)):
-        if is_path(section.backbone) and hasattr(part, "backbone"):
-            note(
-                take_weights(
-                    cast(Any, part.backbone), section.backbone, same_tokens=recipe.tokenizer.path == section.backbone
-                )
-            )
-    return vae
+
+
+def _vq(model: Model, parts: dict[str, Any]) -> SentenceVQ:
+    prior = {f"prior_{name}": value for name, value in model.code_prior.model_dump().items() if name != "type"}
+    return SentenceVQ(SentenceVQConfig(**parts, **model.codebook.model_dump(), prior=model.code_prior.type, **prior))
+
+
+_MODELS: dict[str, Callable[[Model, dict[str, Any]], Autoencoder]] = {"gaussian": _gaussian, "vq": _vq}
+"""By model.type."""
 
 
 def _unknown_token(model: Model, tokenizer: Any) -> int | None:

@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_model
+from safetensors.torch import load_model as load_weights
 
 from textlatent.corpus.encoding import EncodedSplit, encode_split
 from textlatent.corpus.source import Corpus, read_file
-from textlatent.models import SentenceVAE
+from textlatent.models import Autoencoder, load_model
 from textlatent.models.backbone import quiet
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
@@ -103,13 +103,12 @@ class Run:
         )
         return replace(split, notes=[*notes, *split.notes])
 
-    def model_at(self, checkpoint: str = "best") -> SentenceVAE:
-        """The model in evaluation mode: "best", "final" or "step-N".
+    def weights(self, checkpoint: str) -> Path:
+        """The folder of a checkpoint that is whole: "best", "final" or "step-N".
 
         Raises:
             ValueError: there is none of that name, or it is damaged; the message lists those there are.
         """
-        quiet()
         checkpoints = Checkpoints(self.folder / "checkpoints")
         named = [name for name in ("best", "final") if (self.folder / name / "config.json").exists()]
         known = named + [f"step-{step}" for step in checkpoints.steps()]
@@ -122,14 +121,24 @@ class Run:
         if (reason := fault(folder)) is not None:
             others = [f"use --checkpoint {name}, or " for name in known if name != checkpoint]
             raise ValueError(f"{folder} is damaged: {reason}; {''.join(others[-1:])}run `train` again.")
-        if checkpoint in named:
-            return SentenceVAE.from_pretrained(folder).eval()
+        return folder
+
+    def model_at(self, checkpoint: str = "best") -> Autoencoder:
+        """The model in evaluation mode: "best", "final" or "step-N".
+
+        Raises:
+            ValueError: there is none of that name, or it is damaged; the message lists those there are.
+        """
+        quiet()
+        folder = self.weights(checkpoint)
+        if checkpoint in ("best", "final"):
+            return load_model(folder).eval()
         model = build.build_model(self.recipe, self.tokenizer)
-        load_model(model, str(folder / "model.safetensors"))
+        load_weights(model, str(folder / "model.safetensors"))
         return model.eval()
 
     @cached_property
-    def model(self) -> SentenceVAE:
+    def model(self) -> Autoencoder:
         """The finished model (final/), else the best so far."""
         return self.model_at("final" if (self.folder / "final" / "config.json").exists() else "best")
 

@@ -7,12 +7,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from textlatent.encoder.codes import SentenceCodes
+from textlatent.models import Autoencoder
 from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension, standardise
 from textlatent.run.folder import Run
 from textlatent.run.kinds import by_kind
+from textlatent.run.posterior import with_posterior
 
-UNITS = {"mean": "prior standard deviations", "kl": "nats"}
+UNITS = {"mean": "prior standard deviations", "kl": "nats", "codes": "positions", "vectors": "the codes' own unit"}
 """What each distance is counted in."""
+
+GAUSSIAN, CODES = ("mean", "kl"), ("codes", "vectors")
+"""The distances there are between posteriors and between codes, the usual one first."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,27 @@ def distances(one: DiagonalGaussian, others: DiagonalGaussian, *, distance: str 
 
     Source: Jeffreys 1946 (the symmetric divergence); THEORY T5.
     """
-    if distance not in UNITS:
-        raise ValueError(f"distance must be one of {', '.join(UNITS)}, got {distance!r}.")
+    if distance not in GAUSSIAN:
+        raise ValueError(f"distance must be one of {', '.join(GAUSSIAN)}, got {distance!r}.")
     if distance == "mean":
         return torch.linalg.vector_norm(others.mean.double() - one.mean.double(), dim=1)
     one, others = one.double(), others.double()
     return (kl_per_dimension(one, others) + kl_per_dimension(others, one)).sum(1)
+
+
+def code_distances(one: SentenceCodes, others: SentenceCodes, *, distance: str = "codes") -> Float[Tensor, " N"]:
+    """From the codes of one sentence to those of N others.
+
+    "codes": positions at which they differ (Hamming's distance). "vectors": Euclidean, between the codes' vectors.
+
+    Raises:
+        ValueError: another distance.
+    """
+    if distance not in CODES:
+        raise ValueError(f"distance must be one of {', '.join(CODES)} where z are codes, got {distance!r}.")
+    if distance == "codes":
+        return (others.codes != one.codes).sum(1).double()
+    return torch.linalg.vector_norm(others.mean.double() - one.mean.double(), dim=1)
 
 
 def nearest(distance: Float[Tensor, " N"], count: int) -> Int[Tensor, " n"]:
@@ -63,7 +84,7 @@ def neighbours(
     *,
     count: int = 5,
     split: str = "train",
-    distance: str = "mean",
+    distance: str | None = None,
     checkpoint: str = "final",
 ) -> list[Neighbour]:
     """The sentences of a split nearest to `sentence` in z, nearest first; a sentence met twice is told once.
@@ -73,7 +94,8 @@ def neighbours(
         sentence: any.
         count: how many.
         split: train, valid or test.
-        distance: "mean", in the prior's standard deviations, or "kl", symmetric, in nats; see `distances`.
+        distance: between posteriors "mean" (the usual one), in the prior's standard deviations, or "kl", symmetric, in
+            nats; between codes "codes" (the usual one), positions that differ, or "vectors".
         checkpoint: "final", "best" or "step-N".
 
     Raises:
@@ -87,12 +109,7 @@ def neighbours(
         raise ValueError(f"{run.folder} is a language model: it has no z in which sentences could be near.")
     encoded = run.split(split)
     texts = encoded.texts(range(len(encoded)))
-    with torch.no_grad():
-        prior = model.prior_distribution().moments
-    posterior = standardise(model.encode([sentence, *texts]), prior)
-    one = DiagonalGaussian(posterior.mean[0], posterior.log_variance[0])
-    others = DiagonalGaussian(posterior.mean[1:], posterior.log_variance[1:])
-    away, found = distances(one, others, distance=distance), {}
+    away, found = _away(model, [sentence, *texts], distance), dict[str, int]()
     for at in nearest(away, len(texts)).tolist():
         if texts[at] not in found:
             found[texts[at]] = at
@@ -103,3 +120,18 @@ def neighbours(
     labels = [names[i] if i >= 0 else None for i in encoded.label[list(found.values())].tolist()]
     every = zip(found.items(), columns["row"], labels, strict=True)
     return [Neighbour(away[at].item(), text, row, label) for (text, at), row, label in every]
+
+
+def _away(model: Autoencoder, sentences: list[str], distance: str | None) -> Float[Tensor, " N"]:
+    """From the first sentence to each of the others."""
+    if model.quantiser is not None:
+        codes: SentenceCodes = model.encode(sentences)
+        one, others = codes.select(slice(0, 1)), codes.select(slice(1, None))
+        return code_distances(one, others, distance=distance or CODES[0])
+    gaussian = with_posterior(model, what="neighbours")
+    with torch.no_grad():
+        prior = gaussian.prior_distribution().moments
+    posterior = standardise(gaussian.encode(sentences), prior)
+    first = DiagonalGaussian(posterior.mean[0], posterior.log_variance[0])
+    rest = DiagonalGaussian(posterior.mean[1:], posterior.log_variance[1:])
+    return distances(first, rest, distance=distance or GAUSSIAN[0])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from textlatent.run.folder import Run
 from textlatent.run.kinds import by_kind
+from textlatent.run.posterior import with_posterior
 
 
 @by_kind
@@ -16,11 +17,11 @@ def standardise(run: Run | str | Path, output: str | Path, *, checkpoint: str = 
         checkpoint: "final", "best" or "step-N".
 
     Raises:
-        ValueError: something stands there, or the prior is standard already.
+        ValueError: something stands there, the prior is standard already, or the model's z are codes.
     """
     run = run if isinstance(run, Run) else Run(run)
     output = Path(output)
     if output.exists():
         raise ValueError(f"{output} exists already; name a folder that does not.")
-    run.model_at(checkpoint).standardise().save_pretrained(output)
+    with_posterior(run.model_at(checkpoint), what="standardise").standardise().save_pretrained(output)
     return output

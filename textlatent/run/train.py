@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from textlatent.corpus.tokenizer import tokenizer_sha256
-from textlatent.models import SentenceVAE
+from textlatent.models import Autoencoder, load_model
 from textlatent.models.backbone import quiet
 from textlatent.recipe.dump import differing_keys, dump_recipe
 from textlatent.recipe.load import load_recipe
@@ -46,7 +46,7 @@ def train(
         overrides: "training.steps=500", ...
         out: the folder that holds runs; the recipe's `out` if not given.
         progress: called with every event (a dict with "event": note, log, validate, sample, progress, ledger).
-        start: another run's folder (or any saved SentenceVAE) whose weights to begin with.
+        start: another run's folder (or any saved model) whose weights to begin with.
 
     Raises:
         ValueError: a fault in the recipe, the corpus or the folder; the message says what to do.
@@ -63,13 +63,13 @@ def train(
 
 def _train(recipe: Recipe, folder: Path, accelerator: Any, tell: Progress, start: str | Path | None) -> Run:
     """Everything made, the loop run, what came of it kept."""
-    note = _noter(accelerator, tell)
+    note = noter(accelerator, tell)
     with accelerator.main_process_first():
         run, pieces = _prepare(recipe, folder, accelerator.is_main_process, note)
     model = build.build_model(recipe, pieces["tokenizer"], note=note)
     if start is not None and not Checkpoints(folder / "checkpoints").any_valid():
         _start_from(model, start, note)
-    with _trackers_may_fail(note):
+    with trackers_may_fail(note):
         accelerator.init_trackers("textlatent", config={"recipe": dump_recipe(recipe)})
     trainer = Trainer(
         model,
@@ -87,12 +87,12 @@ def _train(recipe: Recipe, folder: Path, accelerator: Any, tell: Progress, start
     position = trainer.fit()
     if position.stopped_early:
         note(f"stopped early at step {position.step}: {position.without_better} validations without a better one.")
-    _finish(run, model, accelerator, position.best_step, note)
+    finish(run, model, accelerator, position.best_step, note)
     ledger = evaluate(run, checkpoint="final", progress=tell, accelerator=accelerator)
     if accelerator.is_main_process:
         _keep(run, ledger)
     accelerator.wait_for_everyone()
-    with _trackers_may_fail(note):
+    with trackers_may_fail(note):
         accelerator.end_training()
     return run
 
@@ -106,7 +106,7 @@ def _keep(run: Run, ledger: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _trackers_may_fail(note: Callable[[str], None]) -> Iterator[None]:
+def trackers_may_fail(note: Callable[[str], None]) -> Iterator[None]:
     """A tracker's failure (no network, no account) is told and does not stop the run."""
     try:
         yield
@@ -114,7 +114,7 @@ def _trackers_may_fail(note: Callable[[str], None]) -> Iterator[None]:
         note(f"a tracker failed ({error}); the run goes on without trackers.")
 
 
-def _noter(accelerator: Any, tell: Progress) -> Callable[[str], None]:
+def noter(accelerator: Any, tell: Progress) -> Callable[[str], None]:
     def note(text: str) -> None:
         if accelerator.is_main_process:
             tell({"event": "note", "text": text})
@@ -157,13 +157,13 @@ def _prepare(recipe: Recipe, folder: Path, main: bool, note: Callable[[str], Non
     return run, pieces
 
 
-def _start_from(model: SentenceVAE, start: str | Path, note: Callable[[str], None]) -> None:
+def _start_from(model: Autoencoder, start: str | Path, note: Callable[[str], None]) -> None:
     """Begin with another run's weights.
 
     Raises:
         ValueError: they are of another shape; the message says which.
     """
-    other = Run(start).model if (Path(start) / "recipe.yaml").exists() else SentenceVAE.from_pretrained(start)
+    other = Run(start).model if (Path(start) / "recipe.yaml").exists() else load_model(start)
     tokenizers = (other.tokenizer, model.tokenizer)
     if None not in tokenizers and len({tokenizer_sha256(each) for each in tokenizers if each is not None}) > 1:
         raise ValueError(
@@ -181,10 +181,10 @@ def _start_from(model: SentenceVAE, start: str | Path, note: Callable[[str], Non
     note(f"started from the weights of {start}.")
 
 
-def _sampler(texts: list[str], seed: int) -> Callable[[SentenceVAE], dict[str, list[str]]]:
+def _sampler(texts: list[str], seed: int) -> Callable[[Autoencoder], dict[str, list[str]]]:
     """Texts to look at during training: three draws from the prior, and three reconstructions."""
 
-    def look(model: SentenceVAE) -> dict[str, list[str]]:
+    def look(model: Autoencoder) -> dict[str, list[str]]:
         drawn = model.decode(model.sample_prior(3, seed=seed))
         rebuilt = model.decode(model.encode(texts).mean)
         return {"samples": drawn, "originals": texts, "reconstructions": rebuilt}
@@ -205,10 +205,10 @@ def _write_samples(run: Run) -> None:
     write_text(run.folder / "samples.json", json.dumps(content, indent=1, ensure_ascii=False))
 
 
-def _finish(run: Run, model: SentenceVAE, accelerator: Any, best: int | None, note: Callable[[str], None]) -> None:
+def finish(run: Run, model: Any, accelerator: Any, best: int | None, note: Callable[[str], None]) -> None:
     """final/: the best model; the last one, and a word about it, where no validation was eligible."""
     if accelerator.is_main_process:
-        chosen = run.model_at("best") if best is not None else model
+        chosen = type(model).from_pretrained(run.weights("best")) if best is not None else model
         if best is None:
             note(
                 "no validation came within 10 % of the rate asked for (or after the schedule): final/ is the last step."

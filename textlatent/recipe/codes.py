@@ -1,0 +1,71 @@
+"""The sections of a model whose z are codes: the codebook, and the prior over codes."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from textlatent.recipe.section import Conflict, Section
+
+
+class Codebook(Section):
+    """A sentence as codes, and how they learn."""
+
+    positions: int = Field(8, ge=1)
+    """P, codes of a sentence."""
+    codes: int = Field(512, ge=2)
+    """K, to choose from at each position: a uniform prior costs P ln K nats."""
+    size: int = Field(64, ge=1)
+    """Numbers of a code's vector; the decoder is given those of all positions."""
+    books: Literal["shared", "position"] = "shared"
+    """One codebook for all positions, or one for each (a product codebook)."""
+    gradient_rule: Literal["published", "both", "end_to_end"] = "published"
+    """How the loss reaches encoder and codes: van den Oord's, with one loss undetached, or straight through to both."""
+    commitment: float | None = Field(None, ge=0)
+    """Weight of the pull of the ENCODER towards its code; null is 0.5, van den Oord's 0.25 without the one half."""
+    decay: float | None = Field(0.99, ge=0, lt=1)
+    """Codes are rolling averages that keep this share in a step; null learns them by gradient."""
+    codebook_lr_factor: float | None = Field(None, gt=0)
+    """Learning rate of codes learned by gradient, in units of training.learning_rate; null is 1."""
+    revive: float | None = Field(0.05, gt=0, lt=1)
+    """A code used less than this share of its fair use starts anew; null leaves it dead."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What moves the codes."""
+        if self.decay is not None and self.gradient_rule != "published":
+            yield (
+                "decay",
+                f"moves the codes without a gradient, and gradient_rule: {self.gradient_rule} sends them one; set "
+                "decay to null, or gradient_rule to published.",
+            )
+        if self.gradient_rule == "end_to_end" and self.commitment is not None:
+            yield "commitment", "is no part of gradient_rule: end_to_end, which has no pull; take one of the two out."
+        if self.decay is not None and self.codebook_lr_factor is not None:
+            yield (
+                "codebook_lr_factor",
+                "is the learning rate of codes learned by gradient; set decay to null for those, or take this key out.",
+            )
+
+
+class CodePrior(Section):
+    """P_pri(k), what the codes of a sentence cost and what new ones are drawn from."""
+
+    type: Literal["uniform", "independent", "autoregressive"] = "uniform"
+    """P ln K nats for every sentence, learned shares of each position, or a transformer over the codes before."""
+    size: int = Field(128, ge=1)
+    """Hidden numbers of an autoregressive prior."""
+    layers: int = Field(2, ge=1)
+    """Layers of an autoregressive prior."""
+    heads: int = Field(4, ge=1)
+    """Attention heads of an autoregressive prior."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout in an autoregressive prior."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What only a transformer has."""
+        if self.type != "autoregressive":
+            for name in ("size", "layers", "heads", "dropout"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    yield name, f"is an autoregressive prior's, got model.code_prior.type: {self.type}; take it out."
+        if self.size % self.heads:
+            yield "size", f"must be a multiple of the heads, got {self.size} and {self.heads}."
