@@ -159,3 +159,10 @@ def test_samples_and_sentences_are_not_mixed_up() -> None:
     """The shape checker sees that the weights of 3 sentences are not those of 2."""
     with pytest.raises(TypeCheckError):
         Scores(log_p_enc=ENC, log_p_pri=PRI, log_p_dec=DEC[:, :1]).log_weights()
+
+
+def test_a_rate_is_defined_by_a_density_or_a_closed_form() -> None:
+    row = torch.zeros(1, 2)
+    assert Scores(kl=torch.zeros(2, 3)).has_rate
+    assert Scores(log_p_enc=row, log_p_pri=row).has_rate
+    assert not Scores(log_p_pri=row, log_p_dec=row).has_rate

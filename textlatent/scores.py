@@ -66,6 +66,11 @@ class Scores:
                 return tensor.shape[_BATCH_AXIS.get(name, 0)]
         return 0
 
+    @property
+    def has_rate(self) -> bool:
+        """Whether a rate is defined: a point encoder has no density, and so no rate (THEORY T6d)."""
+        return self.kl is not None or (self.log_p_enc is not None and self.log_p_pri is not None)
+
     def rate(self) -> Float[Tensor, " B"]:
         """Ln P_enc / P_pri expected under P_enc, nats per sentence: the closed form where there is one (THEORY T1)."""
         if self.kl is not None:

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from textlatent.cli.progress import duration, numbers, watch
+from textlatent.cli.progress import duration, numbers, sentences_of, watch
 from textlatent.cli.show import number, say, table
 
 LOG = {
@@ -128,3 +128,11 @@ def test_a_long_line_is_not_wrapped() -> None:
 
 def test_durations() -> None:
     assert [duration(s) for s in (0, 59.6, 61, 3600, 7325)] == ["0:00", "1:00", "1:01", "1:00:00", "2:02:05"]
+
+
+def test_a_rate_that_is_undefined_is_called_so() -> None:
+    """Of points; and rows of numbers have no tokens to count the speed in."""
+    told = LOG | {"rate_nats": None, "neg_elbo_nats": None, "tokens_per_second": 0.0, "sentences_per_second": 2500.4}
+    assert numbers(told) == "rate undefined  distortion 20.50  2,500 rows/s"
+    event = {"event": "validate", "step": 7, "rate_nats": None, "neg_elbo_nats": None, "distortion_nats": 20.5}
+    assert sentences_of(event) == ["step 7: validation  rate undefined  distortion 20.50"]

@@ -305,3 +305,15 @@ def test_free_nats_need_a_rate_in_closed_form() -> None:
         objective(scores, 0)
     with pytest.raises(ValueError, match="these Scores hold no kl"):
         objective.final_loss(scores)
+
+
+def test_points_are_charged_their_distortion_alone() -> None:
+    """THEORY T6d: without a density there is no rate; it is None, and nothing may be asked of it."""
+    scores = Scores(log_p_dec=torch.tensor([[-3.0, -5.0]]).double(), penalty=torch.tensor([0.5, 0.0]).double())
+    terms = Objective(lam=2.0)(scores, 0)
+    assert terms.rate is None
+    assert (terms.loss.item(), terms.distortion.item(), terms.count) == (16.5, 8.0, 2)
+    assert Objective(lam=2.0).final_loss(scores).tolist() == [6.0, 10.0]
+    for asked in ({"target_rate": 1.0}, {"capacity": 1.0}, {"free_nats": 1.0}, {"importance_samples": 2}):
+        with pytest.raises(ValueError, match="the encoder gives points, so that no rate is defined"):
+            Objective(**asked)(scores, 0)

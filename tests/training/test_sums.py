@@ -1,6 +1,7 @@
 """A step's sums in one vector, and a log line's averages, by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -48,10 +49,24 @@ def test_a_window_averages_over_sentences_and_shows_the_last_weights() -> None:
     assert line.pop("distortion_nats") == 5.0
     assert line.pop("neg_elbo_nats") == 6.0
     assert line.pop("tokens_per_second") == 10.0
-    assert line.pop("distortion_nats_per_token", 1.0) == 1.0
+    assert line.pop("sentences_per_second") == 2.0
+    assert line.pop("distortion_nats_per_token") == 1.0
     assert line == {"beta": 0.7, "gradient_norm": 1.4, "learning_rate": 0.1}
     window.add(_step(1, 4, 2.0, 3.0, 0.9), seconds=2.0)
     assert window.close()["rate_nats"] == pytest.approx(2.0), "it begins anew"
+
+
+def test_points_have_no_rate_and_rows_of_numbers_no_tokens() -> None:
+    """What is undefined is None from the sums to the log line, never 0."""
+    terms = replace(_terms(2, 0, 0.0, 10.0, []), rate=None)
+    empty = pack(replace(_terms(1, 0, 0.0, 99.0, []), rate=None), weight=0.0, terminated=False)
+    sums = unpack(pack(terms, weight=1.0, terminated=False) + empty, torch.tensor(0.5))
+    assert sums["rate"] is None
+    window = Window({})
+    window.add(_step(2, 0, 0.0, 10.0, 1.0) | {"rate": None}, seconds=1.0)  # type: ignore[dict-item]
+    line = window.close()
+    assert [line[k] for k in ("rate_nats", "neg_elbo_nats", "distortion_nats_per_token")] == [None] * 3
+    assert line["distortion_nats"] == 5.0
 
 
 def test_a_window_counts_what_the_encoder_did_alone() -> None:

@@ -41,10 +41,13 @@ def watch(console: Console) -> Iterator[Callable[[Event], None]]:
 
 def numbers(event: Event) -> str:
     """The log event's numbers on one line, nats per sentence."""
-    return (
-        f"rate {event['rate_nats']:.2f}  distortion {event['distortion_nats']:.2f}  beta {event['beta']:.3f}  "
-        f"{event['tokens_per_second']:,.0f} tokens/s"
-    )
+    speed = f"{event['tokens_per_second']:,.0f} tokens/s"
+    if not event["tokens_per_second"]:  # rows of numbers have no tokens
+        speed = f"{event['sentences_per_second']:,.0f} rows/s"
+    distortion = f"distortion {event['distortion_nats']:.2f}"
+    if event["rate_nats"] is None:
+        return f"rate undefined  {distortion}  {speed}"
+    return f"rate {event['rate_nats']:.2f}  {distortion}  beta {event['beta']:.3f}  {speed}"
 
 
 def sentences_of(event: Event) -> list[str]:
@@ -55,9 +58,12 @@ def sentences_of(event: Event) -> list[str]:
         case "validate":
             best = "  (the best so far)" if event.get("best") else ""
             used = f"  {event['active_units']:.0f} of {event['dimensions']} units" if "active_units" in event else ""
+            distortion = f"distortion {event['distortion_nats']:.2f}"
+            if event["rate_nats"] is None:
+                return [f"step {event['step']}: validation  rate undefined  {distortion}{best}"]
             return [
-                f"step {event['step']}: validation  rate {event['rate_nats']:.2f}  "
-                f"distortion {event['distortion_nats']:.2f}  -ELBO {event['neg_elbo_nats']:.2f}{used}{best}"
+                f"step {event['step']}: validation  rate {event['rate_nats']:.2f}  {distortion}  "
+                f"-ELBO {event['neg_elbo_nats']:.2f}{used}{best}"
             ]
         case "sample":
             drawn = [f"sample: {text}" for text in event.get("samples", [])]

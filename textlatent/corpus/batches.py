@@ -2,7 +2,7 @@
 
 import bisect
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import numpy as np
 import torch
@@ -10,10 +10,12 @@ from jaxtyping import Int
 from torch import Tensor
 
 from textlatent.corpus.encoding import EncodedSplit, encode_split
+from textlatent.corpus.vectors import VectorSplit
 
 __all__ = [
     "Batch",
     "EncodedSplit",
+    "Split",
     "collate",
     "encode_split",
     "evaluation_batches",
@@ -21,6 +23,9 @@ __all__ = [
     "plan_epoch",
     "share",
 ]
+
+Split = EncodedSplit | VectorSplit
+"""What a split may be: sentences, or rows of numbers, each of which counts as one token."""
 
 WINDOW_STEPS = 64  # sentences are sorted by length inside shuffled windows of about this many steps
 
@@ -108,14 +113,16 @@ def share(step: Int[Tensor, " n"], *, parts: int, part: int) -> Int[Tensor, " m"
     return step[part::parts]
 
 
-def collate(split: EncodedSplit, positions: Int[Tensor, " B"], *, pad_id: int = 0) -> Batch:
-    """The sentences at these positions, padded on the right to the longest of them.
+def collate(split: Split, positions: Int[Tensor, " B"], *, pad_id: int = 0) -> Batch:
+    """The sentences at these positions, padded on the right to the longest of them; or the rows of numbers.
 
     Args:
         split: where they are.
         positions: positions in the split.
         pad_id: what stands after the EOS of a shorter sentence.
     """
+    if isinstance(split, VectorSplit):
+        return cast(Batch, split.collate(positions))
     # In numpy, whose operations start several times faster than torch's: a small model's step shows it.
     rows, offsets = positions.numpy(), split.offsets.numpy()
     begin, end = offsets[rows], offsets[rows + 1]

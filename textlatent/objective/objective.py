@@ -21,7 +21,7 @@ class Terms:
 
     Attributes:
         loss: beta * floored rate + lam * distortion + penalty, summed over sentences; carries the gradient.
-        rate: the raw rate summed over sentences, nats.
+        rate: the raw rate summed over sentences, nats; None where none is defined (a point encoder's).
         distortion: summed over sentences, nats.
         kl: per dimension, summed over sentences, nats, [D]; empty when there is no closed form.
         count: sentences.
@@ -29,7 +29,7 @@ class Terms:
     """
 
     loss: Float[Tensor, ""]
-    rate: Float[Tensor, ""]
+    rate: Float[Tensor, ""] | None
     distortion: Float[Tensor, ""]
     kl: Float[Tensor, " D"]
     count: int
@@ -179,7 +179,15 @@ class Objective:
         return self.target is None or self.target.meets(rate, tolerance=tolerance)
 
     def __call__(self, scores: Scores, step: int) -> Terms:
-        """The sums of a batch at a step; the gradient of their loss is a sum over sentences, whatever the batch."""
+        """The sums of a batch at a step; the gradient of their loss is a sum over sentences, whatever the batch.
+
+        Without a rate (a point encoder's) the loss is lam * distortion (THEORY T6d).
+
+        Raises:
+            ValueError: something is asked of a rate, and there is none.
+        """
+        if not scores.has_rate:
+            return self._distortion_alone(scores)
         rate, distortion = scores.rate(), scores.distortion()
         charged = rate
         kl = scores.kl if scores.kl is not None else rate.new_zeros(rate.shape[0], 0)
@@ -194,10 +202,23 @@ class Objective:
             loss = self.beta(step) * charged_sum + self.lam * distortion_sum
         if scores.penalty is not None:
             loss = loss + scores.penalty.sum()
-        tokens = scores.tokens.sum() if scores.tokens is not None else torch.zeros(())
+        tokens = scores.tokens.sum() if scores.tokens is not None else distortion.new_zeros(())
         return Terms(
             loss, rate_sum.detach(), distortion_sum.detach(), kl.detach().sum(0), rate.shape[0], tokens.detach()
         )
+
+    def _distortion_alone(self, scores: Scores) -> Terms:
+        """The sums of a batch whose encoder gives points."""
+        if self.target is not None or self.capacity is not None or self.free_nats or self.importance_samples > 1:
+            raise ValueError(
+                "the encoder gives points, so that no rate is defined, and the objective asks something of it: take "
+                "target_rate, minimum_rate, capacity, free_nats and importance_samples out."
+            )
+        distortion = scores.distortion()
+        total = distortion.sum()
+        loss = self.lam * total + (0.0 if scores.penalty is None else scores.penalty.sum())
+        tokens = scores.tokens.sum() if scores.tokens is not None else distortion.new_zeros(())
+        return Terms(loss, None, total.detach(), total.new_zeros(0), distortion.shape[0], tokens.detach())
 
     def final_loss(self, scores: Scores) -> Tensor:
         """Per sentence, at the weights every schedule ends with: what validation compares, nats at beta = lam = 1.
@@ -205,6 +226,8 @@ class Objective:
         Under a target or minimum rate this is -ELBO (or its importance-weighted bound): the found beta is a means, not
         a goal. Under a capacity every sentence is charged the distance of their mean rate.
         """
+        if not scores.has_rate:
+            return self.lam * scores.distortion()
         if self.importance_samples > 1:
             return self._importance(scores, *((1.0, 1.0) if self.target is not None else (self.final_beta, self.lam)))
         if self.target is not None:
@@ -225,11 +248,11 @@ class Objective:
             raise ValueError("free_nats needs a rate in closed form, and these Scores hold no kl; set free_nats to 0.")
         return floored_rate(scores.kl, free_nats=self.free_nats, on=self.free_nats_on, running_kl=running_kl)
 
-    def observe(self, *, rate: float, kl: Tensor, count: float) -> None:
+    def observe(self, *, rate: float | None, kl: Tensor, count: float) -> None:
         """Take in one step's sums over all its sentences on all processes, nats: for the floor and the target."""
-        if self.target is not None:
+        if self.target is not None and rate is not None:
             self.target.observe(rate, count)
-        if self.capacity is not None:
+        if self.capacity is not None and rate is not None:
             self.capacity.observe(rate, count)
         decay = 0.9
         kl = kl.detach().to("cpu", torch.float64)

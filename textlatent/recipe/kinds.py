@@ -4,8 +4,9 @@ from typing import Any
 
 from textlatent.recipe.schema import Recipe
 from textlatent.recipe.section import AnyRecipe
+from textlatent.recipe.vectors import VectorRecipe
 
-KINDS: dict[str, type[AnyRecipe]] = {"autoencoder": Recipe}
+KINDS: dict[str, type[AnyRecipe]] = {"autoencoder": Recipe, "vectors": VectorRecipe}
 """By the recipe's `kind`; the first is meant where a recipe names none."""
 
 

@@ -59,6 +59,10 @@ class Objective(Section):
         yield from self._rate_conflicts()
         yield from self._schedule_conflicts()
 
+    def asks_of_rate(self) -> list[str]:
+        """The keys by which this objective asks something of a rate: all but lam that are not as they are at first."""
+        return [k for k, v in type(self).model_fields.items() if k != "lam" and getattr(self, k) != v.get_default()]
+
     def _rate_conflicts(self) -> Iterator[Conflict]:
         """What is charged for the rate."""
         if self.minimum_rate is not None and self.beta_start is not None and self.beta_start > 1:

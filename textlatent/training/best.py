@@ -21,9 +21,12 @@ def judge(position: Position, objective: Objective, scores: Scores, *, patience:
         scores: of the validation sentences.
         patience: validations without a better one that end the stage; None for no end.
     """
-    rate, neg_elbo = mean_with_error(scores.rate()), mean_with_error(scores.neg_elbo())
+    rate, neg_elbo = None, None  # a point encoder has neither
+    if scores.has_rate:
+        rate, neg_elbo = mean_with_error(scores.rate()), mean_with_error(scores.neg_elbo())
     loss = objective.final_loss(scores).mean().item()
-    counts = objective.settled(position.stage_step) and objective.meets(rate.value, tolerance=RATE_TOLERANCE)
+    counts = objective.settled(position.stage_step)
+    counts = counts and (rate is None or objective.meets(rate.value, tolerance=RATE_TOLERANCE))
     better = counts and (position.best is None or loss < position.best)
     if better:
         position.best, position.best_step, position.without_better = loss, position.step, 0
@@ -31,11 +34,11 @@ def judge(position: Position, objective: Objective, scores: Scores, *, patience:
         position.without_better += 1
     position.stopped_early = patience is not None and position.without_better >= patience
     return {
-        "rate_nats": rate.value,
-        "rate_nats_se": rate.se,
+        "rate_nats": None if rate is None else rate.value,
+        "rate_nats_se": None if rate is None else rate.se,
         "distortion_nats": scores.distortion().mean().item(),
-        "neg_elbo_nats": neg_elbo.value,
-        "neg_elbo_nats_se": neg_elbo.se,
+        "neg_elbo_nats": None if neg_elbo is None else neg_elbo.value,
+        "neg_elbo_nats_se": None if neg_elbo is None else neg_elbo.se,
         "loss": loss,
         "best": better,
         "stopped_early": position.stopped_early,

@@ -9,7 +9,7 @@ from accelerate.utils import gather_object
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from textlatent.corpus.batches import EncodedSplit, collate, evaluation_batches
+from textlatent.corpus.batches import Split, collate, evaluation_batches
 from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.scores import Scores
 
@@ -22,7 +22,7 @@ Progress = Callable[[dict[str, Any]], None]
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    split: EncodedSplit,
+    split: Split,
     *,
     positions: Int[Tensor, " n"] | None = None,
     accelerator: Accelerator | None = None,
@@ -63,14 +63,13 @@ def evaluate(
     tell = counter(progress, samples * len(wanted), accelerator)
 
     def score(batch: Batch, rows: Tensor) -> Scores:
-        chunk = max(1, tokens_per_batch // batch["tokens"].numel())
+        chunk = max(1, tokens_per_batch // (len(rows) * int(split.lengths[wanted[rows]].max())))
         draws = []
         for first in range(0, samples, chunk):
             some: dict[str, Any] = {"samples": min(chunk, samples - first), "first_sample": first}
             with arithmetic(batch, precision):
-                scores = model(
-                    **batch, seed=seed, **some, keep_latents=keep_latents, keep_tokens=keep_tokens and not first
-                )
+                asked = {"keep_tokens": True} if keep_tokens and not first else {}
+                scores = model(**batch, seed=seed, **some, keep_latents=keep_latents, **asked)
             draws.append(scores.to("cpu"))
             tell(some["samples"] * len(rows))
         return _join_draws(draws)
@@ -82,7 +81,7 @@ def evaluate(
 @torch.no_grad()
 def evaluate_at(
     model: Any,
-    split: EncodedSplit,
+    split: Split,
     z: Float[Tensor, "n D"],
     *,
     positions: Int[Tensor, " n"] | None = None,
@@ -131,7 +130,7 @@ def evaluate_at(
 @torch.no_grad()
 def posteriors(
     model: Any,
-    split: EncodedSplit,
+    split: Split,
     *,
     positions: Int[Tensor, " n"] | None = None,
     accelerator: Accelerator | None = None,
@@ -172,7 +171,7 @@ def posteriors(
 
 def over_batches(
     model: nn.Module,
-    split: EncodedSplit,
+    split: Split,
     wanted: Tensor,
     score: Callable[[Batch, Tensor], Scores],
     *,
@@ -198,7 +197,7 @@ def over_batches(
 
 def arithmetic(batch: Batch, precision: str) -> torch.autocast:
     """Of a forward pass: "fp32" leaves the weights' own."""
-    return torch.autocast(batch["tokens"].device.type, torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(batch["index"].device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def counter(

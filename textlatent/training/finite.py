@@ -9,7 +9,7 @@ def must_be_finite(sums: dict[str, Any], *, step: int, precision: str, saved: Ca
     """Nothing, if the sums are finite; they are the same on every process, so that all of them stop or none.
 
     Args:
-        sums: rate and distortion of a step, nats, and the gradient's norm.
+        sums: rate (None where none is defined) and distortion of a step, nats, and the gradient's norm.
         step: the number of the step, from 1.
         precision: "fp32" or "bf16".
         saved: returns the steps with a checkpoint, newest first.
@@ -17,7 +17,8 @@ def must_be_finite(sums: dict[str, Any], *, step: int, precision: str, saved: Ca
     Raises:
         FloatingPointError: one of them is not a finite number; the message says what to do.
     """
-    wrong = [name for name in ("rate", "distortion", "gradient_norm") if not math.isfinite(sums[name])]
+    defined = [name for name in ("rate", "distortion", "gradient_norm") if sums[name] is not None]
+    wrong = [name for name in defined if not math.isfinite(sums[name])]
     if not wrong:
         return
     steps = saved()

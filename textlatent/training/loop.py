@@ -16,13 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from textlatent.corpus.batches import EncodedSplit, collate, mean_sentences_per_step, plan_epoch, share
+from textlatent.corpus.batches import Split, collate, mean_sentences_per_step, plan_epoch, share
 from textlatent.objective.objective import Objective, Terms
 from textlatent.scores import Scores
 from textlatent.training import aggressive
@@ -38,6 +38,9 @@ from textlatent.training.reference import Reference
 from textlatent.training.signals import SIGTERM_EXIT, TrainingStopped, on_sigterm
 from textlatent.training.sums import Window, pack, unpack
 from textlatent.training.watch import asked_rate, last_words, watch
+
+_INPUTS = ("tokens", "lengths", "vectors", "index")
+"""What of a batch the model needs to learn; the rest is counts."""
 
 
 class Trainer:
@@ -61,8 +64,8 @@ class Trainer:
         self,
         model: Any,
         *,
-        train: EncodedSplit,
-        valid: EncodedSplit,
+        train: Split,
+        valid: Split,
         stages: list[Stage],
         options: TrainingOptions,
         folder: Path,
@@ -236,7 +239,8 @@ class Trainer:
         weight = 1.0 if len(mine) else 0.0
         batch = collate(self.train, mine if len(mine) else sentences[:1], pad_id=self.pad_id)
         device = self.accelerator.device
-        inputs = {name: batch[name].to(device, non_blocking=True) for name in ("tokens", "lengths", "index")}
+        tensors = cast(dict[str, Tensor], batch)
+        inputs = {name: tensors[name].to(device, non_blocking=True) for name in _INPUTS if name in tensors}
         with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
             scores = self.wrapped(
                 **inputs,

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from textlatent.corpus.batches import EncodedSplit, collate, evaluation_batches
+from textlatent.corpus.batches import Split, collate, evaluation_batches
 
 SENTENCES = 128
 """How many: a variance from so many is off by an eighth, always in the same way, and a step takes a tenth longer."""
@@ -22,7 +22,7 @@ class Reference:
     """
 
     def __init__(
-        self, split: EncodedSplit, *, seed: int, tokens_per_batch: int, pad_id: int, device: torch.device
+        self, split: Split, *, seed: int, tokens_per_batch: int, pad_id: int, device: torch.device
     ) -> None:
         chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:SENTENCES]
         rows = evaluation_batches(split.lengths[chosen], tokens_per_batch=tokens_per_batch)
