@@ -2,18 +2,38 @@
 
 import pytest
 
-from textlatent.diagnostics.remedies import REMEDIES, TO_TRY, Remedy, advice_for, remedies_for, remedy_rows
+from textlatent.diagnostics.remedies import (
+    REMEDIES,
+    TO_TRY,
+    TO_TRY_WITH_CODES,
+    VQ,
+    Remedy,
+    advice_for,
+    remedies_for,
+    remedy_rows,
+)
 from textlatent.diagnostics.verdict import VERDICTS
 from textlatent.recipe.fault import RecipeError
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
 
 PLAIN = {"name": "plain", "data": {"path": "corpus"}}
+WITH_CODES = sorted({name for names in TO_TRY_WITH_CODES.values() for name in names})
 
 
-def treated(remedy: Remedy) -> Recipe:
-    """The default recipe with a remedy in it, as --set would put it there."""
-    return load_recipe(PLAIN, remedy.overrides)
+def untreated(*, coded: bool) -> Recipe:
+    return load_recipe(PLAIN, [f"{key}={value}" for key, value in VQ.items()] if coded else [])
+
+
+def treated(remedy: Remedy, *, coded: bool | None = None) -> Recipe:
+    """The default recipe, or that of codes, with a remedy in it, as --set would put it there."""
+    coded = remedy.codes if coded is None else coded
+    return load_recipe(untreated(coded=coded), remedy.overrides)
+
+
+@pytest.mark.parametrize("name", WITH_CODES)
+def test_what_is_to_be_tried_with_codes_fits_a_recipe_of_codes(name: str) -> None:
+    assert treated(REMEDIES[name], coded=True).model.type == "vq"
 
 
 @pytest.mark.parametrize("name", REMEDIES)
@@ -31,7 +51,7 @@ def test_every_remedy_makes_a_valid_recipe_that_says_what_it_says(name: str) -> 
 
 def test_together_the_changes_are_changes() -> None:
     """But for what the defaults do already (z at every position), a remedy changes the default recipe."""
-    same = [name for name, remedy in REMEDIES.items() if treated(remedy) == load_recipe(PLAIN)]
+    same = [name for name, remedy in REMEDIES.items() if treated(remedy) == untreated(coded=remedy.codes)]
     assert same == ["z at every position"]
 
 
@@ -42,8 +62,11 @@ def test_a_key_that_is_no_recipe_s_is_caught() -> None:
 
 def test_every_illness_has_a_remedy_and_every_remedy_an_illness() -> None:
     assert set(TO_TRY) == set(VERDICTS) - {"healthy"}
-    assert {name for names in TO_TRY.values() for name in names} == set(REMEDIES)
-    assert all(len(set(names)) == len(names) >= 1 for names in TO_TRY.values())
+    assert set(TO_TRY_WITH_CODES) == set(TO_TRY)
+    every = [*TO_TRY.values(), *TO_TRY_WITH_CODES.values()]
+    assert {name for names in every for name in names} == set(REMEDIES)
+    assert all(len(set(names)) == len(names) >= 1 for names in every)
+    assert not any(REMEDIES[name].codes for names in TO_TRY.values() for name in names)
 
 
 def test_the_advice_is_the_first_remedy_as_one_would_type_it() -> None:
@@ -60,8 +83,8 @@ def test_the_advice_is_the_first_remedy_as_one_would_type_it() -> None:
 
 def test_the_table_names_each_verdict_once() -> None:
     rows = remedy_rows()
-    assert [row[0] for row in rows if row[0]] == list(TO_TRY)
-    assert len(rows) == sum(map(len, TO_TRY.values()))
+    assert [row[0] for row in rows if row[0]] == [*TO_TRY, *(f"{name}, of codes" for name in TO_TRY)]
+    assert len(rows) == sum(map(len, [*TO_TRY.values(), *TO_TRY_WITH_CODES.values()]))
     assert all(row[4] for row in rows)
 
 

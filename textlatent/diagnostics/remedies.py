@@ -14,18 +14,23 @@ class Remedy:
         settings: dotted recipe key -> the value to begin with; together they make a valid recipe of the default one.
         why: what it does, in a line.
         source: the paper, with the defaults' origin.
+        codes: it changes a recipe of codes (model.type: vq).
     """
 
     name: str
     settings: Mapping[str, Any]
     why: str
     source: str
+    codes: bool = False
 
     @property
     def overrides(self) -> list[str]:
         """The settings as `--set` takes them."""
         return [f"{key}={_spelled(value)}" for key, value in self.settings.items()]
 
+
+VQ: Mapping[str, Any] = {"model.type": "vq"}
+"""What makes a recipe one of codes; the remedies of codes are changes of such a recipe."""
 
 REMEDIES: dict[str, Remedy] = {
     remedy.name: remedy
@@ -167,6 +172,58 @@ REMEDIES: dict[str, Remedy] = {
             "the intervals narrow with the root of their number",
             "nats/bounds.py: the cap of what N sentences show is ln N",
         ),
+        Remedy(
+            "prior over codes",
+            {
+                "model.code_prior.type": "autoregressive",
+                "stages": [{"name": "codes", "learn": ["encoder", "decoder"]}, {"name": "prior", "learn": ["prior"]}],
+            },
+            "a transformer learns which codes follow which, once they stand still; the rate falls to what they say",
+            "van den Oord et al. 2017, arXiv:1711.00937, section 3; THEORY T11",
+            codes=True,
+        ),
+        Remedy(
+            "revived codes",
+            {"model.codebook.revive": 0.2},
+            "a code used less than this share of its fair use is put on a vector of the step",
+            "Dhariwal et al. 2020, arXiv:2005.00341 (random restarts); encoder/codebook.py for the threshold",
+            codes=True,
+        ),
+        Remedy(
+            "codes that move faster",
+            {"model.codebook.decay": 0.9},
+            "codes follow the encoder's vectors within tens of steps, where 0.99 takes hundreds",
+            "Lancucki et al. 2020, arXiv:2005.08520 (a codebook left behind by its encoder)",
+            codes=True,
+        ),
+        Remedy(
+            "fewer codes",
+            {"model.codebook.codes": 64},
+            "what is not used is not needed: the uniform rate is P ln K",
+            "THEORY T11",
+            codes=True,
+        ),
+        Remedy(
+            "fewer positions",
+            {"model.codebook.positions": 4},
+            "positions that say nothing, or what others say, are not needed",
+            "THEORY T11",
+            codes=True,
+        ),
+        Remedy(
+            "a codebook for each position",
+            {"model.codebook.books": "position"},
+            "no position competes with another for codes",
+            "Jegou et al. 2011, product quantisation",
+            codes=True,
+        ),
+        Remedy(
+            "codes end to end",
+            {"model.codebook.gradient_rule": "end_to_end", "model.codebook.decay": None},
+            "the codes move by what the decoder needs, not to the means of the encoder's vectors",
+            "THEORY T7",
+            codes=True,
+        ),
     )
 }
 
@@ -193,21 +250,37 @@ TO_TRY: dict[str, tuple[str, ...]] = {
 }
 """Verdict -> remedies, the first to try first; a healthy model needs none."""
 
+TO_TRY_WITH_CODES: dict[str, tuple[str, ...]] = {
+    "underpowered": ("more sentences",),
+    "collapsed": ("revived codes", "codes that move faster", "word dropout", "codes end to end", "fewer codes"),
+    "ignored": ("word dropout", "z at every position", "codes end to end"),
+    "mismatched": ("prior over codes", "fewer positions", "fewer codes"),
+    "memorising": ("denoising", "word dropout"),
+    "partly collapsed": (
+        *("fewer codes", "revived codes", "codes that move faster", "a codebook for each position", "fewer positions"),
+    ),
+}
+"""The same for a model whose z are codes: what moves a rate has no hold on P ln K."""
 
-def remedies_for(verdict: str) -> tuple[Remedy, ...]:
+
+def remedies_for(verdict: str, *, coded: bool = False) -> tuple[Remedy, ...]:
     """What to try for a verdict, first things first; () for a healthy model.
+
+    Args:
+        verdict: one of TO_TRY, or healthy.
+        coded: of a model whose z are codes.
 
     Raises:
         ValueError: no verdict has this name.
     """
     if verdict != "healthy" and verdict not in TO_TRY:
         raise ValueError(f"no verdict is called {verdict!r}; they are {', '.join(TO_TRY)} and healthy.")
-    return tuple(REMEDIES[name] for name in TO_TRY.get(verdict, ()))
+    return tuple(REMEDIES[name] for name in (TO_TRY_WITH_CODES if coded else TO_TRY).get(verdict, ()))
 
 
-def advice_for(verdict: str) -> str:
+def advice_for(verdict: str, *, coded: bool = False) -> str:
     """One sentence: the first remedy of a verdict, and where the others are; empty for a healthy model."""
-    remedies = remedies_for(verdict)
+    remedies = remedies_for(verdict, coded=coded)
     if not remedies:
         return ""
     others = "; `textlatent ls remedies` lists others" if len(remedies) > 1 else ""
@@ -217,14 +290,18 @@ def advice_for(verdict: str) -> str:
 def remedy_rows() -> list[tuple[str, str, str, str, str]]:
     """The table of `textlatent ls remedies`: verdict, what to try, recipe keys, what it does, source."""
     return [
-        (verdict if place == 0 else "", remedy.name, ", ".join(remedy.overrides), remedy.why, remedy.source)
+        (name if place == 0 else "", remedy.name, ", ".join(remedy.overrides), remedy.why, remedy.source)
+        for coded in (False, True)
         for verdict in TO_TRY
-        for place, remedy in enumerate(remedies_for(verdict))
+        for name in (f"{verdict}, of codes" if coded else verdict,)
+        for place, remedy in enumerate(remedies_for(verdict, coded=coded))
     ]
 
 
 def _spelled(value: Any) -> str:
     """A value as YAML and --set spell it."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):

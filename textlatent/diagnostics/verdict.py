@@ -8,7 +8,10 @@ from typing import Any
 
 import torch
 
-from textlatent.diagnostics.checks import CHECKS, Check, Evidence, Interval, Thresholds, bounds_of, interval
+from textlatent.diagnostics.check import Check, Evidence, Interval, Thresholds, interval
+from textlatent.diagnostics.checks import CHECKS, bounds_of
+from textlatent.diagnostics.code_checks import CODE_CHECKS
+from textlatent.diagnostics.codes import Alphabet
 from textlatent.diagnostics.remedies import TO_TRY, advice_for
 from textlatent.diagnostics.use import check_same_sentences, inference_gap, nats_lost
 from textlatent.nats.bounds import InformationBounds
@@ -32,6 +35,7 @@ class Diagnosis:
         sentences: how many it rests on.
         thresholds: where the lines were drawn.
         information: the bounds on I(y; z) the checks rest on; None where there are none.
+        coded: z is the codes of a deterministic encoder, which has checks and remedies of its own.
     """
 
     overall: str
@@ -40,6 +44,7 @@ class Diagnosis:
     sentences: int
     thresholds: Thresholds
     information: InformationBounds | None = None
+    coded: bool = False
 
     @property
     def fired(self) -> tuple[Check, ...]:
@@ -49,7 +54,7 @@ class Diagnosis:
     @property
     def advice(self) -> str:
         """What to do about the overall verdict; empty for a healthy model."""
-        return advice_for(self.overall)
+        return advice_for(self.overall, coded=self.coded)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -73,6 +78,7 @@ def diagnose(
     refined: Scores | None = None,
     baseline: Scores | None = None,
     target_rate: float | None = None,
+    alphabet: Alphabet | None = None,
     **thresholds: float,
 ) -> Diagnosis:
     """The verdict on a model, from the Scores of the same sentences under several conditions.
@@ -84,7 +90,8 @@ def diagnose(
         ignored           z tells of the sentence, and the decoder does not listen
         mismatched        the rate is paid for an aggregate far from the prior, not for information
         memorising        z gives the first words alone
-        partly collapsed  dimensions that do not move with the sentence, at no rate that was asked for
+        partly collapsed  dimensions that do not move with the sentence, at no rate that was asked for; codes that no
+                          sentence has, positions whose code is always the same
         healthy           none of these, as far as it could be checked
 
     Below `floor` sentences everything is underpowered. Above, it is underpowered where the verdict hangs on a check
@@ -101,7 +108,8 @@ def diagnose(
         refined: with refined posteriors.
         baseline: the same sentences under a language model without z.
         target_rate: the rate that was asked for, nats: dead dimensions at it are a note, not an illness.
-        **thresholds: of `checks.Thresholds`, each with its source; they are repeated in every Check.
+        alphabet: what codes there are, of a model whose z are codes.
+        **thresholds: of `check.Thresholds`, each with its source; they are repeated in every Check.
 
     Raises:
         ValueError: no sentences, no rate (a point encoder's; THEORY T6d), a language model, an unknown threshold, or
@@ -111,8 +119,8 @@ def diagnose(
     scores = _in_float64(scores)
     found = (("other", other), ("prior draw", prior_draw), ("prior mean", prior_mean))
     elsewhere = {name: _in_float64(each) for name, each in found if each is not None}
-    evidence = _evidence(scores, next(iter(elsewhere.values()), None), target_rate, lines)
-    checks = tuple(check(evidence) for check in CHECKS)
+    evidence = _evidence(scores, next(iter(elsewhere.values()), None), target_rate, lines, alphabet)
+    checks = tuple(check(evidence) for check in (CODE_CHECKS if evidence.coded else CHECKS))
     overall, hanging = _overall(checks)
     notes = [
         *_hanging_notes(hanging, lines),
@@ -120,7 +128,7 @@ def diagnose(
         *_use_notes(scores, elsewhere),
         *_gap_notes(scores, refined, baseline),
     ]
-    return Diagnosis(overall, checks, tuple(notes), len(scores), lines, evidence.bounds)
+    return Diagnosis(overall, checks, tuple(notes), len(scores), lines, evidence.bounds, evidence.coded)
 
 
 def read_thresholds(given: dict[str, float]) -> Thresholds:
@@ -143,7 +151,13 @@ def _in_float64(scores: Scores) -> Scores:
     return Scores.from_dict({k: v.to(torch.float64) if v.is_floating_point() else v for k, v in tensors.items()})
 
 
-def _evidence(scores: Scores, elsewhere: Scores | None, target: float | None, thresholds: Thresholds) -> Evidence:
+def _evidence(
+    scores: Scores,
+    elsewhere: Scores | None,
+    target: float | None,
+    thresholds: Thresholds,
+    alphabet: Alphabet | None,
+) -> Evidence:
     if len(scores) == 0:
         raise ValueError("a verdict needs the Scores of at least one sentence, got none.")
     for latent in (scores.posterior_mean, scores.kl):
@@ -155,7 +169,7 @@ def _evidence(scores: Scores, elsewhere: Scores | None, target: float | None, th
     if faults := int((~rate.isfinite()).sum()):
         raise ValueError(f"the rate must be finite, got {faults} of {len(rate)} sentences where it is not.")
     bounds, why = bounds_of(scores)
-    return Evidence(scores, rate, bounds, why, elsewhere, target, thresholds)
+    return Evidence(scores, rate, bounds, why, elsewhere, target, thresholds, alphabet)
 
 
 def _overall(checks: tuple[Check, ...]) -> tuple[str, list[Check]]:
@@ -181,8 +195,8 @@ def _hanging_notes(hanging: list[Check], thresholds: Thresholds) -> Iterator[str
 def _target_notes(evidence: Evidence, checks: tuple[Check, ...]) -> Iterator[str]:
     if evidence.target_rate is None:
         return
-    dead = checks[-1]
-    if evidence.at_target and dead.value:
+    dead = next((check for check in checks if check.unit == "dimensions"), None)
+    if evidence.at_target and dead is not None and dead.value:
         yield f"{dead.message} A note, no illness: the rate sets how many dimensions are worth their cost."
     if not evidence.at_target:
         yield f"a rate of {evidence.target_rate:g} nats was asked for, and {evidence.rate.mean():.2f} is paid."
