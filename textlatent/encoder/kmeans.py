@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CHUNK = 1 << 20
-"""Scores held at a time (4 MiB in float32): the search needs no more memory, however many vectors there are."""
+CHUNK = 1 << 21
+"""Scores held at a time (8 MiB in float32): the search needs no more memory, however many vectors there are."""
 
 
 @torch.no_grad()
@@ -20,16 +20,15 @@ def nearest(points: Float[Tensor, "M d"], codes: Float[Tensor, "K d"]) -> Int[Te
     """
     dtype = torch.promote_types(points.dtype, torch.float32)
     with torch.autocast(points.device.type, enabled=False):
-        codes = codes.to(dtype)
-        centre = codes.mean(0)
-        centred = codes - centre
+        centre = codes.to(dtype).mean(0)
+        centred = codes.to(dtype) - centre
         half_square = 0.5 * centred.square().sum(1)
         rows = max(1, CHUNK // len(codes))
         found = [
             torch.addmm(half_square, part.to(dtype) - centre, centred.T, alpha=-1).argmin(1)
             for part in points.split(rows)
         ]
-    return torch.cat(found) if found else points.new_zeros(0, dtype=torch.int64)
+    return torch.cat(found)
 
 
 def totals(
