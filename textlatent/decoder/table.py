@@ -224,16 +224,21 @@ def count_pairs(
     return start, pairs.view(vocabulary, vocabulary)
 
 
-def word_from_noise(probability: Float[Tensor, "B V"], noise: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
+def word_from_noise(probability: Float[Tensor, "*rows V"], noise: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
     """The i with eps in [sum_{j<i} P[j], sum_{j<=i} P[j]), sums in float64; a word of probability 0 is never drawn.
 
     Where the sum of all rounds to less than eps, it is the last word of any probability (THEORY T13).
+
+    Args:
+        probability: one row for each draw [B, V], or one for all [V].
+        noise: eps, in [0, 1).
     """
-    ends = probability.to(torch.float64).cumsum(-1)
-    found = torch.searchsorted(ends, noise.to(torch.float64)[:, None].contiguous(), right=True).squeeze(1)
+    ends, eps = probability.to(torch.float64).cumsum(-1), noise.to(torch.float64).contiguous()
+    shared = probability.ndim == 1
+    found = torch.searchsorted(ends, eps if shared else eps[:, None], right=True)
     place = torch.arange(probability.shape[-1], device=probability.device)
     last = torch.where(probability > 0.0, place, -1).amax(-1)
-    return torch.minimum(found, last)
+    return torch.minimum(found if shared else found.squeeze(1), last)
 
 
 def ended(words: Int[Tensor, "B T"], *, eos: int | None, pad: int = 0) -> tuple[Int[Tensor, "B T"], Int[Tensor, " B"]]:

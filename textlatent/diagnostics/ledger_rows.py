@@ -22,7 +22,11 @@ _NAMES = (
     ("uniform_rate_nats", "rate, uniform prior", "nats"),
     ("information_nats", "information", "nats"),
     ("mismatch_nats", "prior mismatch", "nats"),
+    ("cross_entropy_prior_nats", "H_pri(z)", "nats"),
     ("distortion_nats", "distortion", "nats"),
+    ("dist", "error", ""),
+    ("linear", "error of the best linear code", ""),
+    ("posterior_entropy_nats", "H_enc(z|y)", "nats"),
     ("neg_elbo_nats", "-ELBO", "nats"),
     ("iw_nll_nats", "IW-NLL", "nats"),
     ("marginal_nll_nats", "NLL, all codes summed", "nats"),
@@ -35,8 +39,20 @@ _NAMES = (
     ("active_units", "active units", "units"),
     ("codes_used", "codes used", "codes"),
     ("code_perplexity", "code perplexity", "codes"),
+    ("floor_nats", "NLL, likeliest bigram", "nats"),
+    ("over_floor_nats", "NLL above it", "nats"),
+    ("reverse_nll_nats", "reverse NLL", "nats"),
+    ("reverse_floor_nats", "reverse NLL, likeliest bigram", "nats"),
+    ("forward_kl_nats", "KL(language || model)", "nats"),
+    ("reverse_kl_nats", "KL(model || language)", "nats"),
+    ("jsd_nats", "Jensen-Shannon", "nats"),
+    ("inside_share", "written, of the language", ""),
+    ("unended_share", "written, without an end", ""),
 )
-"""Quantities in the order of the equation; those of codes are there for codes alone."""
+"""Quantities in the order of the equation; those of codes are there for codes alone, `dist` for rows of numbers."""
+
+_HELD = ("cross_entropy_prior_nats", "posterior_entropy_nats")
+"""Shown where the encoder was held while prior and decoder learned (THEORY T6b)."""
 
 _PARTS = (("total_correlation", "  total correlation"), ("dimensions", "  sum over dimensions"))
 
@@ -45,8 +61,9 @@ def ledger_rows(ledger: Mapping[str, Any]) -> list[LedgerRow]:
     """The ledger's quantities in the order of the equation, nats per sentence where the unit is nats."""
     rows = []
     for key, name, unit in _NAMES:
-        if (cell := ledger.get(key)) is None:
+        if (cell := ledger.get(key)) is None or (key in _HELD and ledger.get("encoder") != "held"):
             continue
+        unit = cell.get("unit", unit)
         if cell["value"] is None:
             rows.append(LedgerRow(name, None, None, unit, cell["why"]))
             continue
@@ -78,7 +95,20 @@ def _remark(key: str, cell: Cell, ledger: Mapping[str, Any]) -> str:
         case "dimensions":
             return f"of the mismatch, {_interval(cell)}; {_sorted([c['value'] for c in cell['per_dimension']])}"
         case "neg_elbo_nats":
-            return "= rate + distortion"
+            held = " = H_pri(z) + H_dec(y|z) - H_enc(z|y)" if ledger.get("encoder") == "held" else ""
+            return f"= rate + distortion{held}"
+        case "cross_entropy_prior_nats":
+            return "E -ln P_pri(z), the held encoder's z under its prior"
+        case "posterior_entropy_nats":
+            return "of the held encoder: given, not learned"
+        case "distortion_nats" if ledger.get("encoder") == "held":
+            return "= H_dec(y|z)"
+        case "distortion_nats" if "dist" in ledger:
+            return f"= {ledger['dist']['lam']:g} error {ledger['dist']['constant_nats']:+.2f}, a density's nats"
+        case "linear" if cell["rate_nats"]["value"] is not None:
+            return f"at rate {cell['rate_nats']['value']:.2f}, -ELBO {cell['neg_elbo_nats']['value']:.2f}"
+        case "linear":
+            return "principal component analysis of the training rows"
         case "iw_nll_nats":
             return cell["message"] if cell["message"] == ONE_CODE else f"{_weights(cell)}; {cell['message']}"
         case "gap_nats":
@@ -99,12 +129,13 @@ def _remark(key: str, cell: Cell, ledger: Mapping[str, Any]) -> str:
             return f"of {cell['of']}; in use {_plain(cell['alive'])}{_unseen(cell)}"
         case "code_perplexity":
             return f"of {cell['of']}, over all positions, bias of few sentences taken away"
-    return ""
+    return cell.get("remark", "")
 
 
 def _best_nll(ledger: Mapping[str, Any]) -> str:
     """What the excess is taken of."""
-    return "NLL" if (ledger.get("marginal_nll_nats") or {"value": None})["value"] is not None else "IW-NLL"
+    exact = (ledger.get("marginal_nll_nats") or {"value": None})["value"] is not None
+    return "NLL" if exact or ledger["iw_nll_nats"]["value"] is None else "IW-NLL"
 
 
 def _unseen(cell: Cell, *, most: int = 12) -> str:

@@ -1,8 +1,8 @@
 """Relaxations: a word as a point of the simplex that has a gradient, sampled or straight through.
 
-Each function returns one-hot-like rows [*B, V]; hand them to a cost that takes such rows. The value of those whose name
-begins with `straight_through`, and of `reinmax`, is a one-hot row to rounding; their gradient is that of something soft.
-All are biased for a cost in general; tests compute each bias.
+Each function returns one-hot-like rows [*B, V]; hand them to a cost that takes such rows. The value of `reinmax` and of
+those that go straight through is a one-hot row to rounding; their gradient is that of something soft. All of them are
+biased for a cost in general; tests compute each bias.
 """
 
 import torch

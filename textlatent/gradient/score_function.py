@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def score_function(
-    log_prob: Float[Tensor, "N *T"], cost: Float[Tensor, "N *T"], *, baseline: Tensor | float = 0.0
+    log_prob: Float[Tensor, "N ..."], cost: Float[Tensor, "N ..."], *, baseline: Tensor | float = 0.0
 ) -> Float[Tensor, ""]:
     """mean_n sum_t (f - b) ln P, whose gradient is the REINFORCE estimate of d E f, in the unit of f.
 
@@ -35,8 +35,8 @@ def cost_to_go(cost: Float[Tensor, "N T"]) -> Float[Tensor, "N T"]:
 
 
 def leave_one_out(
-    cost: Float[Tensor, "N *T"], *, total: Float[Tensor, "*T"] | None = None, count: int | None = None
-) -> Float[Tensor, "N *T"]:
+    cost: Float[Tensor, "N ..."], *, total: Float[Tensor, "..."] | None = None, count: int | None = None
+) -> Float[Tensor, "N ..."]:
     """The mean of the other draws' costs, a baseline that costs no bias.
 
     (A mean that holds the draw itself multiplies the whole gradient by (N - 1) / N.)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from textlatent.recipe.bigram_gan import BigramGanRecipe
 from textlatent.recipe.schema import Recipe
 from textlatent.recipe.section import AnyRecipe
 from textlatent.recipe.vectors import VectorRecipe
 
-KINDS: dict[str, type[AnyRecipe]] = {"autoencoder": Recipe, "vectors": VectorRecipe}
+KINDS: dict[str, type[AnyRecipe]] = {"autoencoder": Recipe, "vectors": VectorRecipe, "bigram_gan": BigramGanRecipe}
 """By the recipe's `kind`; the first is meant where a recipe names none."""
 
 

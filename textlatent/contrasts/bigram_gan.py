@@ -1,0 +1,141 @@
+"""The bigram GAN: tables P[i] and Q[i, j] that write sentences of T words, and a discriminator to tell them by.
+
+A sentence of varying length is presented as T words: its own, EOS, and EOS again up to the T-th. EOS is absorbing, so
+the tables are a distribution over sentences of at most T words with their EOS, and over beginnings of T words without.
+Nothing but ln P(y) is defined: no z, no encoder, no rate. The blanks are the contrast (THEORY T13).
+"""
+
+from typing import Any
+
+import torch
+from huggingface_hub.dataclasses import strict
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from textlatent.contrasts.discriminator import Discriminator, PairTable, Reader
+from textlatent.decoder.table import Bigram, word_from_noise
+from textlatent.scores import Scores
+
+__all__ = ["BigramGAN", "BigramGANConfig", "word_from_noise"]
+
+
+@strict
+class BigramGANConfig(PreTrainedConfig):
+    """A generator's tables and who judges it.
+
+    Attributes:
+        vocab_size: V.
+        words: T, the words of every sentence, EOS counted.
+        eos_token_id: the word that ends a sentence.
+        discriminator: "table" (discriminator.PairTable) or "transformer" (discriminator.Reader).
+        judges: of a table: "pairs" or the "sentence".
+        backbone: of a transformer: its configuration.
+    """
+
+    model_type = "textlatent_bigram_gan"
+
+    vocab_size: int = 4
+    words: int = 2
+    eos_token_id: int = 2
+    discriminator: str = "table"
+    judges: str = "pairs"
+    backbone: dict | None = None
+
+    def validate_discriminator(self) -> None:
+        """Refuse a discriminator that is none, and a transformer that is not described."""
+        if self.discriminator not in ("table", "transformer") or self.judges not in ("pairs", "sentence"):
+            raise ValueError(
+                f"discriminator must be table or transformer and judges pairs or sentence, got {self.discriminator!r} "
+                f"and {self.judges!r}."
+            )
+        if (self.discriminator == "transformer") != (self.backbone is not None):
+            raise ValueError("a discriminator of type transformer needs a backbone, and a table has none.")
+
+    def validate_words(self) -> None:
+        """Refuse a sentence without room."""
+        if self.words < 1 or not 0 <= self.eos_token_id < self.vocab_size:
+            raise ValueError(f"words must be >= 1 and eos_token_id a word, got {self.words} and {self.eos_token_id}.")
+
+
+class BigramGAN(PreTrainedModel):
+    """Two players: `generator`, tables P and Q as softmaxes of logits in float64, and `discriminator`."""
+
+    config_class = BigramGANConfig
+    base_model_prefix = ""
+    main_input_name = "tokens"
+    generator: Bigram
+    discriminator: Discriminator
+
+    def __init__(self, config: BigramGANConfig) -> None:
+        super().__init__(config)
+        self.generator = Bigram(config.vocab_size)
+        if config.discriminator == "table":
+            self.discriminator = PairTable(
+                config.vocab_size, eos=config.eos_token_id, whole=config.judges == "sentence"
+            )
+        else:
+            self.discriminator = Reader(config.backbone)
+        self.register_buffer("baseline", torch.zeros(config.words, dtype=torch.float64))  # of earlier draws' costs
+        self.post_init()
+
+    def _init_weights(self, module: Any) -> None:
+        """Leave what the parts made of themselves."""
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "B T"],
+        lengths: Int[Tensor, " B"],
+        index: Int[Tensor, " B"],
+        *,
+        words: Int[Tensor, " B"] | None = None,
+        characters: Int[Tensor, " B"] | None = None,
+        label: Int[Tensor, " B"] | None = None,
+        samples: int = 1,
+        keep_tokens: bool = False,
+        **noise: Any,
+    ) -> Scores:
+        """Ln P(y) of each sentence, nats, in `log_p_dec`; every other quantity is blank, for there is no z.
+
+        Args:
+            tokens: w_1 .. w_n EOS, then padding.
+            lengths: n + 1.
+            index: carried into the record.
+            words: carried into the record.
+            characters: carried into the record.
+            label: carried into the record.
+            samples: rows of log_p_dec; all are alike, for nothing is drawn.
+            keep_tokens: also log_p_dec_token.
+            noise: seed, epoch and the like, of draws that are not made.
+        """
+        each = self.generator.log_prob_token(tokens, lengths)
+        return Scores(
+            log_p_dec=each.sum(1, dtype=torch.float64).expand(samples, -1),
+            log_p_dec_token=each if keep_tokens else None,
+            tokens=lengths,
+            words=words,
+            characters=characters,
+            index=index,
+            label=label,
+        )
+
+    def present(self, tokens: Int[Tensor, "B n"], lengths: Int[Tensor, " B"]) -> Int[Tensor, "B T"]:
+        """Sentences as the discriminator sees them: EOS in every place after the first.
+
+        Raises:
+            ValueError: one is longer than T.
+        """
+        eos, width = self.config.eos_token_id, self.config.words
+        if int(lengths.max()) > width:
+            raise ValueError(f"a sentence has {int(lengths.max())} words with EOS, over the {width} of this model.")
+        shown = tokens.new_full((len(tokens), width), eos)
+        place = torch.arange(tokens.shape[1], device=tokens.device)
+        kept = min(width, tokens.shape[1])
+        shown[:, :kept] = tokens.masked_fill(place >= lengths[:, None], eos)[:, :kept]
+        return shown
+
+    @torch.no_grad()
+    def write(self, noise: Float[Tensor, "N T"]) -> Int[Tensor, "N T"]:
+        """The sentences that inverse CDF makes of noise in [0, 1), EOS in every place after the first (THEORY T13)."""
+        eos = self.config.eos_token_id
+        return self.generator.sample(noise, eos=eos, pad=eos)[0]
