@@ -134,7 +134,6 @@ def log_space(
         possible = log_marginal > -torch.inf
         log_emission = torch.where(possible[:, None, None], log_emission, 0.0)
         forward = _log_forward(log_start, log_transition, log_emission)
-    total = forward[:, -1].logsumexp(-1)[:, None]
     after = [torch.zeros_like(log_emission[:, 0])]
     transitions = log_emission.new_zeros(len(log_emission), *log_transition.shape)
     rate = log_emission.new_zeros(len(log_emission))
@@ -142,11 +141,12 @@ def log_space(
         ahead = log_emission[:, t] + after[-1]  # [B, K]
         joint = log_transition + ahead[:, None]  # [B, K, K]
         after.append(joint.logsumexp(-1))
-        xi = (forward[:, t - 1, :, None] + joint - total[:, :, None]).exp() * inside[:, t, None, None]
+        pair = (forward[:, t - 1, :, None] + joint).flatten(1).softmax(-1)  # normalised: 3,000 words round to e^2000
+        xi = pair.view_as(joint) * inside[:, t, None, None]
         transitions += xi
         step = ahead[:, None] - after[-1][:, :, None]
         rate += torch.where(xi > 0.0, xi * step, 0.0).sum((1, 2))
-    states = (forward + torch.stack(after[::-1], 1) - total[:, :, None]).exp()
+    states = (forward + torch.stack(after[::-1], 1)).softmax(-1)
     first = states[:, 0]
     rate += torch.where(first > 0.0, first * (first.log() - log_start), 0.0).sum(-1)
     if not per_sentence:
