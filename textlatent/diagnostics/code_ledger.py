@@ -27,7 +27,7 @@ def code_cells(scores: Scores, *, alphabet: Alphabet | None, marginal_nll: Tenso
         alphabet: what codes there are.
         marginal_nll: -ln sum_k P_pri(k) P_dec(y|k) of each sentence, nats, where it could be summed.
     """
-    nll = blank("there are too many codes, K^P, to sum over, or it was not asked for.")
+    nll = blank("there are too many codes, K^P for every sentence, to sum over.")
     if marginal_nll is not None:
         nll = cell(mean_with_error(marginal_nll))
     return {**_usage_cells(scores, alphabet), "marginal_nll_nats": nll}

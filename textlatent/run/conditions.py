@@ -33,6 +33,18 @@ NAMES = ("own", "other", "prior_draw", "prior_mean", "refined", "baseline")
 QUICK = tuple(name for name in NAMES if name != "refined")
 """All that take one pass over the sentences."""
 
+_NOT_OF = {
+    "vq": {
+        "prior_mean": "codes have no mean; what lies between them is no code",
+        "refined": "a sentence has one code, no posterior that gradient steps could refine",
+    },
+    "deterministic": {
+        **dict.fromkeys(("prior_draw", "prior_mean"), "a plain autoencoder has no prior"),
+        "refined": "a point encoder has no posterior",
+    },
+}
+"""Why models of a type have no such condition."""
+
 Progress = Callable[[dict[str, Any]], None]
 
 
@@ -111,8 +123,9 @@ class _Job:
         """Whether these sentences have such a condition; a note where they have none."""
         if name == "baseline":
             return baseline is not None or finished_baseline(self.run) is not None
-        why = None
-        if not self.run.recipe.model.latent_size:
+        model = self.run.recipe.model
+        why = _NOT_OF.get(model.type, {}).get(name)
+        if not model.latent_size:
             why = "the model is a language model: it has no z"
         elif name == "other" and len(self.positions) < 2:
             why = "there is no other sentence"

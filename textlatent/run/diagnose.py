@@ -13,9 +13,11 @@ from textlatent.diagnostics.use import gain_per_position, inference_gap, nats_lo
 from textlatent.diagnostics.verdict import NO_LATENT, Diagnosis
 from textlatent.nats.montecarlo import Estimate
 from textlatent.recipe.schema import Recipe
+from textlatent.run.codes import alphabet_of, codebook_health
 from textlatent.run.conditions import NAMES
 from textlatent.run.conditions import conditions as score_conditions
 from textlatent.run.environment import versions
+from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
 from textlatent.run.kinds import by_kind
 from textlatent.scores import Scores
@@ -42,6 +44,9 @@ def diagnose(
 ) -> Diagnosis:
     """The verdict on a run, written to diagnosis.json with the gain per position, the nats lost and the inference gap.
 
+    Of a run with codes also its codebook's health: usage, what each code says, means against codes, and each player's
+    own gradient.
+
     Args:
         run: a Run or its folder.
         conditions: also score another sentence's z, draws of the prior and its mean; without them nothing is said of
@@ -53,7 +58,7 @@ def diagnose(
         baseline: the folder of a language model of the same tokens; RUN/baseline if it is there.
         accelerator: shares the work among its processes; those this one was launched with if not given.
         progress: called with the events of `run.conditions`.
-        **thresholds: of `diagnostics.checks.Thresholds`.
+        **thresholds: of `diagnostics.check.Thresholds`.
 
     Raises:
         ValueError: a language model, an unknown threshold, split or checkpoint, or a fault of a baseline.
@@ -76,7 +81,7 @@ def diagnose(
     )
     own = scored.pop("own")
     given: dict[str, Any] = {**scored, **thresholds}
-    found = verdict.diagnose(own, target_rate=asked_rate(run.recipe), **given)
+    found = verdict.diagnose(own, target_rate=asked_rate(run.recipe), alphabet=alphabet_of(run.recipe), **given)
     if accelerator.is_main_process:
         about = {
             "split": split or run.recipe.evaluation.split,
@@ -87,8 +92,24 @@ def diagnose(
             "versions": versions(),
         }
         content = found.to_dict() | _use(own, scored) | {"inference": _inference(run, own, scored)} | about
+        if found.coded:
+            content["codes"] = _codes(run, own, split or run.recipe.evaluation.split, checkpoint)
         write_text(run.folder / "diagnosis.json", json.dumps(content, indent=1, allow_nan=False))
     return found
+
+
+def _codes(run: Run, own: Scores, name: str, checkpoint: str) -> dict[str, Any]:
+    """The codebook's health by the sentences of `own`."""
+    split = run.split(name)
+    return codebook_health(
+        run.model_at(checkpoint),
+        own,
+        split,
+        run.split("train"),
+        positions=choose(len(split), len(own), run.recipe.data.split_seed),
+        recipe=run.recipe,
+        pad_id=run.tokenizer.pad_token_id,
+    )
 
 
 def asked_rate(recipe: Recipe) -> float | None:

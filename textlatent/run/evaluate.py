@@ -14,6 +14,7 @@ from textlatent.corpus.batches import EncodedSplit
 from textlatent.corpus.toy import language_of
 from textlatent.diagnostics.ledger import build_ledger
 from textlatent.nats.gaussian import DiagonalGaussian
+from textlatent.run.codes import alphabet_of, marginals
 from textlatent.run.environment import versions
 from textlatent.run.folder import Run
 from textlatent.run.kinds import by_kind
@@ -79,7 +80,7 @@ def evaluate(
         for other in dict.fromkeys(mixture)
     }
     draws = section.samples if samples is None else samples
-    alike = not model.config.latent_size  # without z one draw says what all would
+    alike = model.deterministic  # one draw says what all would
     scores = evaluate_split(
         model.to(accelerator.device),
         encoded,
@@ -97,15 +98,20 @@ def evaluate(
         "versions": versions(),
         "notes": encoded.notes,
     }
+    if "encoder" not in run.recipe.stages[-1].learn and model.config.latent_size:
+        context["encoder"] = "held"  # prior and decoder were fitted to it (THEORY T6b)
     if others:
         context["mixture"] = {other: len(found.mean) for other, found in others.items()}
     exact_nll, exact_entropy = _exact(run, encoded, positions) if text is None else (None, None)
+    marginal = marginals(model.to(accelerator.device), encoded, positions=positions, **settings)
     ledger = build_ledger(
         scores,
         ladder=section.ladder,
         exact_nll=exact_nll,
         exact_entropy=exact_entropy,
         others=_together(list(others.values())),
+        alphabet=alphabet_of(run.recipe),
+        marginal_nll=marginal,
         context=context,
     )
     if accelerator.is_main_process:
@@ -133,7 +139,7 @@ def _keep(run: Run, scores: Scores, ledger: dict[str, Any], *, suffix: str, abou
 
 
 def _repeated(scores: Scores, draws: int) -> Scores:
-    """The one draw as so many: what every further draw of a model without z would be."""
+    """The one draw as so many: what every further draw would be where z is a function of y, or is not there."""
     rows = {name: getattr(scores, name) for name in ("log_p_enc", "log_p_pri", "log_p_dec")}
     return replace(scores, **{name: None if row is None else row.repeat(draws, 1) for name, row in rows.items()})
 
@@ -146,6 +152,8 @@ def _others(run: Run, other: str, name: str, positions: Tensor, *, model: Any, *
     """
     if not run.recipe.model.latent_size:
         raise ValueError("a language model has no posteriors to make a mixture of; leave mixture empty.")
+    if model.deterministic:
+        raise ValueError("mixture: a deterministic encoder has no posteriors' densities to mix; leave it empty.")
     encoded = run.split(other)
     rest = torch.arange(len(encoded))
     if other == name:
