@@ -12,8 +12,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 def _configurations_take_what_transformers_gives_them() -> None:
     """A configuration takes keys that are no fields (`model_type`), which the checker of dataclasses would refuse."""
     if {"textlatent.decoder", "textlatent.models", "textlatent.run", "textlatent.cli"} & set(sys.modules):
+        from textlatent import models
         from textlatent.decoder.sentence import SentenceDecoderConfig
-        from textlatent.models import SentenceVAEConfig, SentenceVQConfig
 
-        for config in (SentenceDecoderConfig, SentenceVAEConfig, SentenceVQConfig):
+        every = [value for name, value in vars(models).items() if name.endswith("Config") and name != "AutoConfig"]
+        for config in (SentenceDecoderConfig, *every):
             config.__init__.__no_type_check__ = True

@@ -277,7 +277,33 @@ BAD = {
     "a Gaussian's pooling of codes": (
         "model: {type: vq, encoder: {pooling: max}}",
         [],
-        "model.encoder.pooling (r.yaml:3): is for model.type: gaussian, got vq; take one of the two out.",
+        "model.encoder.pooling (r.yaml:3): is for model.type: gaussian or deterministic, got vq; take one "
+        "of the two out.",
+    ),
+    "a rate of points": (
+        "model: {type: deterministic}\nobjective: {target_rate: 3}",
+        [],
+        "objective.target_rate (r.yaml:4): asks something of the rate, and a point has none; leave lam alone here.",
+    ),
+    "a prior of points": (
+        "model: {type: deterministic}\nstages: [{learn: [prior]}]",
+        [],
+        "stages.0.learn (r.yaml:4): names a prior, and model.type: deterministic has none; name another part.",
+    ),
+    "an encoder that runs ahead of points": (
+        "model: {type: deterministic}\nstages: [{aggressive: true}]",
+        [],
+        "stages.0.aggressive (r.yaml:4): looks at a posterior's information, and a point has none; take it out.",
+    ),
+    "a point of no dimensions": (
+        "model: {type: deterministic, latent_size: 0}",
+        [],
+        "model.latent_size (r.yaml:3): must be >= 1 where z is a point; model.type: gaussian with 0 is a language",
+    ),
+    "an encoder that is taken, and described": (
+        "model: {encoder: {weights: runs/other, pooling: max}}",
+        [],
+        "model.encoder.pooling (r.yaml:3): comes with the encoder of model.encoder.weights; take one of the two out.",
     ),
     "codes that roll and have a gradient": (
         "model: {type: vq, codebook: {gradient_rule: both}}",

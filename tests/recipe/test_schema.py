@@ -119,7 +119,7 @@ def test_model_is_what_the_model_takes() -> None:
     assert (MIXTURE_COMPONENTS, VAMP_COMPONENTS) == (mixture.MIXTURE_COMPONENTS, mixture.VAMP_COMPONENTS)
     assert {*model, *encoder, *decoder} == {
         *("type", *ours, "codebook", "code_prior", "encoder", "decoder"),
-        *("backbone", "config", *theirs, "denoising"),
+        *("backbone", "config", "weights", *theirs, "denoising"),
         *("inject", "slots", "word_dropout"),
     }
 
@@ -147,7 +147,7 @@ def test_a_key_of_another_type_is_a_fault_and_is_not_written() -> None:
         section, _, name = path.rpartition(".")
         default = (Encoder if section else Model).model_fields[name].default
         value = {} if isinstance(default, Section) else default
-        for kind in ("gaussian", "vq"):
+        for kind in get_args(Model.model_fields["type"].annotation):
             inner = {"type": kind} | ({section: {name: value}} if section else {name: value})
             values = {"name": "x", "data": {"path": "y"}, "model": inner}
             written = as_values(load_recipe({**values, "model": {"type": kind}}))["model"]
@@ -155,7 +155,8 @@ def test_a_key_of_another_type_is_a_fault_and_is_not_written() -> None:
             if kind in types:
                 load_recipe(values)
             else:
-                with pytest.raises(RecipeError, match=f"model.{path}: is for model.type: {types[0]}, got {kind}"):
+                named = " or ".join(types)
+                with pytest.raises(RecipeError, match=f"model.{path}: is for model.type: {named}, got {kind}"):
                     load_recipe(values)
 
 

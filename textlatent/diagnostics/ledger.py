@@ -15,6 +15,7 @@ from torch import Tensor
 from textlatent.diagnostics.cell import NO_LATENT, Cell, blank, cell, mean_cell
 from textlatent.diagnostics.code_ledger import UNKNOWN_GAP, code_cells, one_code_cell
 from textlatent.diagnostics.codes import Alphabet, is_quantised
+from textlatent.diagnostics.encoder_first import UNDEFINED, entropy_cells
 from textlatent.diagnostics.information import bounds_of, information_cell, mismatch_cell
 from textlatent.diagnostics.likelihood import (
     LADDER,
@@ -75,6 +76,7 @@ def build_ledger(
     ledger: dict[str, Any] = {
         "rate_nats": _rate_cell(scores, rate),
         "distortion_nats": mean_cell(distortion, "the Scores hold no log_p_dec."),
+        **entropy_cells(scores),
         "neg_elbo_nats": mean_cell(neg_elbo, "it needs a rate and a distortion."),
         "iw_nll_nats": one_code_cell(scores) if coded and weighted else _importance_cell(rungs),
         "information_nats": information_cell(rate, bounds, why_no_bounds, scores=scores),
@@ -108,13 +110,12 @@ def _difference(left: Tensor | None, right: Tensor | None) -> Tensor | None:
 
 
 def _rate(scores: Scores) -> Tensor | None:
-    known = scores.kl is not None or (scores.log_p_enc is not None and scores.log_p_pri is not None)
-    return scores.rate() if known else None
+    return scores.rate() if scores.has_rate else None
 
 
 def _rate_cell(scores: Scores, rate: Tensor | None) -> Cell:
     if rate is None:
-        return blank("the encoder has no density: the Scores hold neither kl nor log_p_enc and log_p_pri (THEORY T6d).")
+        return blank(UNDEFINED)
     columns = None if scores.kl is None else [cell(column) for column in rate_per_dimension(scores.kl)]
     return cell(mean_with_error(rate), per_dimension=columns)
 

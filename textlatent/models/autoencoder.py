@@ -15,6 +15,7 @@ from textlatent.corpus.tokenizer import decode_sentences, encode_sentences, load
 from textlatent.encoder.codes import CodeEncoder
 from textlatent.encoder.gaussian import GaussianEncoder
 from textlatent.nats.noise import DENOISING, WORD_DROPOUT, chosen
+from textlatent.prior.prior import NoPrior
 from textlatent.scores import Scores
 
 Batch = dict[str, Tensor]
@@ -84,6 +85,11 @@ class Autoencoder(PreTrainedModel):
         Raises:
             ValueError: the model has no prior to draw from.
         """
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether there is a P_pri to draw from: not where z is a point without a density."""
+        return not isinstance(self.prior, NoPrior)
 
     @property
     @abstractmethod

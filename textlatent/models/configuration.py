@@ -148,3 +148,17 @@ class SentenceVQConfig(AutoencoderConfig):
         for name, value, known in (("prior", self.prior, CODE_PRIORS), ("books", self.books, BOOKS)):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+
+
+@strict
+class SentenceAutoencoderConfig(AutoencoderConfig):
+    """The parts of a plain autoencoder of sentences.
+
+    Attributes:
+        latent_size: D, 1 or more.
+        pooling: "mean", "max", "first" or "last": tokens' vectors to one.
+    """
+
+    model_type = "textlatent_deterministic"
+
+    pooling: str = "mean"

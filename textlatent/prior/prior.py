@@ -28,6 +28,10 @@ class Prior(nn.Module, ABC):
         """
 
 
+class NoPrior(nn.Module):
+    """No P_pri(z): z is a point without a density, so that nothing is charged for it and none is drawn (THEORY T6d)."""
+
+
 class CodePrior(nn.Module, ABC):
     """P_pri(k) = prod_p P_pri(k_p | k_<p) over P positions of K codes each.
 

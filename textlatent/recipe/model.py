@@ -15,13 +15,13 @@ MIXTURE_COMPONENTS, VAMP_COMPONENTS = 10, 100
 """Of a mixture and of a Vamp prior whose components are null."""
 
 OF_TYPES: dict[str, tuple[str, ...]] = {
-    "latent_size": ("gaussian",),
+    "latent_size": ("gaussian", "deterministic"),
     "prior": ("gaussian",),
     "components": ("gaussian",),
     "pseudo_tokens": ("gaussian",),
     "codebook": ("vq",),
     "code_prior": ("vq",),
-    "encoder.pooling": ("gaussian",),
+    "encoder.pooling": ("gaussian", "deterministic"),
     "encoder.log_variance_bias": ("gaussian",),
     "encoder.fixed_variance": ("gaussian",),
     "encoder.batch_norm": ("gaussian",),
@@ -36,6 +36,8 @@ class Encoder(Section):
     """A transformers encoder: its model type (from scratch), or a local or hub path (its weights)."""
     config: dict[str, Any] | None = None
     """The backbone's own settings, by their transformers names; null is SMALL from scratch, a path's own as it is."""
+    weights: str | None = None
+    """A run (or saved model) whose whole encoder to take, weights and settings; one of points needs fixed_variance."""
     pooling: Literal["mean", "max", "first", "last"] = "mean"
     """How the tokens' vectors become one."""
     log_variance_bias: float = 0.0
@@ -46,6 +48,14 @@ class Encoder(Section):
     """Spread that posterior means are normalised to, encoder dropout off; 0.5 in Zhu et al. 2020, null for none."""
     denoising: float = Field(0.0, ge=0, le=1)
     """Share of the words hidden from the encoder while training; 0.3 in Shen et al. 2020."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What comes with an encoder that is taken whole."""
+        if self.weights is None:
+            return
+        for name in ("backbone", "config", "pooling", "log_variance_bias", "batch_norm"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                yield name, "comes with the encoder of model.encoder.weights; take one of the two out."
 
 
 class Decoder(Section):
@@ -66,8 +76,8 @@ class Decoder(Section):
 class Model(Section):
     """The three distributions."""
 
-    type: Literal["gaussian", "vq"] = "gaussian"
-    """What z is: D numbers with a Gaussian posterior, or P codes out of K."""
+    type: Literal["gaussian", "vq", "deterministic"] = "gaussian"
+    """What z is: D numbers with a Gaussian posterior, P codes out of K, or a point of D numbers without a density."""
     latent_size: int = Field(32, ge=0)
     """Dimensions of z; 0 trains the decoder alone, as a language model."""
     prior: Literal["standard", "learned", "mixture", "vamp"] = "standard"
@@ -88,9 +98,12 @@ class Model(Section):
     def conflicts(self) -> Iterator[Conflict]:
         """What another type's z has, who decides mean and variance, and what only a mixture has."""
         yield from self._type_conflicts()
+        if self.type == "deterministic" and not self.latent_size:
+            yield "latent_size", "must be >= 1 where z is a point; model.type: gaussian with 0 is a language model."
         for name in ("codebook", "code_prior"):
             if self.type in OF_TYPES[name]:
                 yield from ((f"{name}.{path}", sentence) for path, sentence in getattr(self, name).conflicts())
+        yield from ((f"encoder.{path}", sentence) for path, sentence in self.encoder.conflicts())
         if self.components is not None and self.prior not in ("mixture", "vamp"):
             yield "components", f"needs model.prior: mixture or vamp, got {self.prior!r}; set it, or take this key out."
         if self.encoder.batch_norm is not None and self.prior != "standard":

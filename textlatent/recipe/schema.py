@@ -43,6 +43,7 @@ class Recipe(AnyRecipe):
         yield from super().conflicts()
         yield from self._prior_conflicts()
         yield from self._code_conflicts()
+        yield from self._point_conflicts()
         names = [stage.name for stage in self.stages]
         for i, stage in enumerate(self.stages):
             if stage.name in names[:i]:
@@ -73,6 +74,19 @@ class Recipe(AnyRecipe):
                 yield f"stages.{i}.aggressive", "looks at a posterior's information, and a code has none; take it out."
             if stage.learn == ["prior"] and self.model.code_prior.type == "uniform":
                 yield f"stages.{i}.learn", "names a prior that has nothing to learn; set model.code_prior.type."
+
+    def _point_conflicts(self) -> Iterator[Conflict]:
+        """What asks for a rate or a prior: points have neither (THEORY T6d)."""
+        if self.model.type != "deterministic":
+            return
+        for path, objective in self._objectives():
+            for name in objective.asks_of_rate():
+                yield f"{path}.{name}", "asks something of the rate, and a point has none; leave lam alone here."
+        for i, stage in enumerate(self.stages):
+            if stage.aggressive:
+                yield f"stages.{i}.aggressive", "looks at a posterior's information, and a point has none; take it out."
+            if stage.learn == ["prior"]:
+                yield f"stages.{i}.learn", "names a prior, and model.type: deterministic has none; name another part."
 
     def _objectives(self) -> Iterator[tuple[str, Objective]]:
         """The recipe's objective and what each stage says of its own, with their paths."""

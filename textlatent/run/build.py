@@ -11,12 +11,21 @@ from textlatent.corpus.batches import EncodedSplit, encode_split
 from textlatent.corpus.source import Corpus
 from textlatent.corpus.splits import draw
 from textlatent.corpus.tokenizer import load_tokenizer, train_tokenizer
-from textlatent.models import Autoencoder, SentenceVAE, SentenceVAEConfig, SentenceVQ, SentenceVQConfig
+from textlatent.models import (
+    Autoencoder,
+    SentenceAutoencoder,
+    SentenceAutoencoderConfig,
+    SentenceVAE,
+    SentenceVAEConfig,
+    SentenceVQ,
+    SentenceVQConfig,
+)
 from textlatent.models.backbone import backbone_config, is_path, take_weights
 from textlatent.objective.objective import Objective
 from textlatent.recipe.data import Data
 from textlatent.recipe.model import SMALL, Decoder, Encoder, Model
 from textlatent.recipe.schema import Recipe
+from textlatent.run.taken import model_of_encoder, take_encoder, with_its_settings
 from textlatent.training.options import Stage, TrainingOptions
 
 Note = Callable[[str], None]
@@ -80,11 +89,16 @@ def build_options(recipe: Recipe) -> TrainingOptions:
 
 def build_model(recipe: Recipe, tokenizer: Any, *, note: Note = lambda text: None) -> Autoencoder:
     """The model a recipe describes, its weights decided by the recipe's seed, pretrained ones taken where named."""
-    section = recipe.model
+    section, path = recipe.model, recipe.model.encoder.weights
+    other = None if path is None else model_of_encoder(path)
     parts = _parts(recipe, tokenizer)
+    if other is not None:
+        section, parts["encoder"] = with_its_settings(recipe, other, tokenizer), other.config.encoder
     torch.manual_seed(recipe.seed)
     model = _MODELS[section.type](section, parts)
     model.tokenizer = tokenizer
+    if other is not None and path is not None:
+        note(take_encoder(model, other, path=path))
     for backbone, part in ((section.encoder, model.encoder), (section.decoder, model.decoder)):
         if is_path(backbone.backbone) and hasattr(part, "backbone"):
             same = recipe.tokenizer.path == backbone.backbone
@@ -132,7 +146,16 @@ def _vq(model: Model, parts: dict[str, Any]) -> SentenceVQ:
     return SentenceVQ(SentenceVQConfig(**parts, **model.codebook.model_dump(), prior=model.code_prior.type, **prior))
 
 
-_MODELS: dict[str, Callable[[Model, dict[str, Any]], Autoencoder]] = {"gaussian": _gaussian, "vq": _vq}
+def _deterministic(model: Model, parts: dict[str, Any]) -> SentenceAutoencoder:
+    config = SentenceAutoencoderConfig(**parts, latent_size=model.latent_size, pooling=model.encoder.pooling)
+    return SentenceAutoencoder(config)
+
+
+_MODELS: dict[str, Callable[[Model, dict[str, Any]], Autoencoder]] = {
+    "gaussian": _gaussian,
+    "vq": _vq,
+    "deterministic": _deterministic,
+}
 """By model.type."""
 
 

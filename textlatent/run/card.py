@@ -1,5 +1,6 @@
 """The model card in final/: what the model is, its ledger, how to use it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ from textlatent.training.checkpoint import write_text
 
 _CARD = """---
 library_name: transformers
-tags: [textlatent, sentence-vae, text-generation]
+tags: [textlatent, {tag}, text-generation]
 ---
 
 # {name}
 
-A sentence VAE: {parameters:,} parameters, {latent_size} latent dimensions, trained with textlatent {version}.
+{what}: {parameters:,} parameters, {latent_size} latent dimensions, trained with textlatent {version}.
 
-    loss = rate + distortion,   rate = KL(P_enc(z|y) || P_pri(z)),   distortion = -ln P_dec(y|z)   (nats)
+    {loss},   distortion = -ln P_dec(y|z)   (nats)
 
 ## Ledger
 
@@ -30,15 +31,10 @@ A sentence VAE: {parameters:,} parameters, {latent_size} latent dimensions, trai
 ## Use
 
 ```python
-import torch
-import textlatent.models
-from textlatent.models import SentenceVAE
+from textlatent.models import load_model
 
-model = SentenceVAE.from_pretrained("{folder}")
-posterior = model.encode(["{example}"])
-model.decode(posterior.mean)
-model.decode(torch.randn(5, {latent_size}), do_sample=True)
-model.score(["{example}"], samples=100).neg_elbo()
+model = load_model("{folder}")
+{use}
 ```
 
 ## Corpus
@@ -54,6 +50,53 @@ Versions: {versions}
 """
 
 
+@dataclass(frozen=True)
+class _Words:
+    """What a card says of a type of model; {example} stands for a sentence of the corpus."""
+
+    tag: str
+    what: str
+    loss: str
+    use: tuple[str, ...]
+
+
+_WORDS = {
+    "gaussian": _Words(
+        "sentence-vae",
+        "A sentence VAE",
+        "loss = rate + distortion,   rate = KL(P_enc(z|y) || P_pri(z))",
+        (
+            'posterior = model.encode(["{example}"])',
+            "model.decode(posterior.mean)",
+            "model.decode(model.sample_prior(5, seed=0), do_sample=True)",
+            'model.score(["{example}"], samples=100).neg_elbo()',
+        ),
+    ),
+    "vq": _Words(
+        "sentence-vq",
+        "A sentence VQ model",
+        "loss = rate + distortion,   rate = -ln P_pri(k)",
+        (
+            'codes = model.encode(["{example}"])',
+            "model.decode(codes.mean)",
+            "model.decode(model.sample_prior(5, seed=0), do_sample=True)",
+            'model.score(["{example}"]).neg_elbo()',
+        ),
+    ),
+    "deterministic": _Words(
+        "sentence-autoencoder",
+        "A plain autoencoder of sentences",
+        "loss = distortion (a point has no density, so that its rate is undefined)",
+        (
+            'points = model.encode(["{example}"])',
+            "model.decode(points.mean)",
+            'model.score(["{example}"]).distortion()',
+        ),
+    ),
+}
+"""By model.type."""
+
+
 def write_card(run: Run, ledger: dict[str, Any]) -> Path:
     """Write final/README.md."""
     model = run.model_at("final")
@@ -63,6 +106,8 @@ def write_card(run: Run, ledger: dict[str, Any]) -> Path:
     ]
     corpus = run.corpus
     sizes = ", ".join(f"{len(getattr(corpus, name)):,} {name}" for name in ("train", "valid", "test"))
+    words = _WORDS[run.recipe.model.type]
+    example = corpus.test[0]["text"].replace('"', "'")
     path = run.folder / "final" / "README.md"
     write_text(
         path,
@@ -75,7 +120,10 @@ def write_card(run: Run, ledger: dict[str, Any]) -> Path:
             split=ledger["split"],
             rows="\n".join(rows),
             folder=run.folder / "final",
-            example=corpus.test[0]["text"].replace('"', "'"),
+            tag=words.tag,
+            what=words.what,
+            loss=words.loss,
+            use="\n".join(words.use).replace("{example}", example),
             corpus=corpus.source,
             sha256=corpus.sha256,
             sizes=sizes,

@@ -115,6 +115,8 @@ def trackers_may_fail(note: Callable[[str], None]) -> Iterator[None]:
 
 
 def noter(accelerator: Any, tell: Progress) -> Callable[[str], None]:
+    """What is called with a sentence for the person who watches; the main process alone speaks."""
+
     def note(text: str) -> None:
         if accelerator.is_main_process:
             tell({"event": "note", "text": text})
@@ -185,7 +187,7 @@ def _sampler(texts: list[str], seed: int) -> Callable[[Autoencoder], dict[str, l
     """Texts to look at during training: three draws from the prior, and three reconstructions."""
 
     def look(model: Autoencoder) -> dict[str, list[str]]:
-        drawn = model.decode(model.sample_prior(3, seed=seed))
+        drawn = model.decode(model.sample_prior(3, seed=seed)) if model.has_prior else []
         rebuilt = model.decode(model.encode(texts).mean)
         return {"samples": drawn, "originals": texts, "reconstructions": rebuilt}
 
@@ -198,7 +200,7 @@ def _write_samples(run: Run) -> None:
     first, second = (pairs.originals * 2)[:2]
     path = interpolate(run, first, second)
     content = {
-        "samples": sample(run, 10, seed=run.recipe.seed),
+        "samples": sample(run, 10, seed=run.recipe.seed) if run.model.has_prior else [],
         "reconstructions": [list(pair) for pair in zip(pairs.originals, pairs.reconstructions, strict=True)],
         "interpolation": {"first": first, "second": second, "at": path.at, "sentences": path.sentences},
     }
