@@ -12,9 +12,10 @@ How a model uses it (`latents` are the vectors of valid positions only, gathered
 A step may have many parts on many processes: `observe` only adds up, `settle` adds over the processes and moves the
 codes once. So the codes after a step are a function of its sentences, however they were shared out.
 
-Without `decay` the codes are a parameter and learn by gradient. They want an optimiser of their own, without weight
-decay, that leaves rows without a gradient alone: `row_parameters()` names the parameter, `codebook_lr_factor` is what
-its learning rate is to be multiplied by, `revived` says whose rows of optimiser state `settle` has made void.
+Without `decay` the codes are a parameter, `row_parameters()`, and learn by gradient. They want a group of their own, of
+SGD without momentum or weight decay, whose learning rate is multiplied by `codebook_lr_factor`: a code that is not hit
+has a gradient of 0 and stays as it is to the bit. (Momentum and decay would move it; Adam would divide a factor of the
+gradient out again.) A step of a learning rate r at n_k hits moves a code a share r n_k of the way to their mean.
 """
 
 from collections.abc import Callable
@@ -73,7 +74,8 @@ class Codebook(nn.Module):
 
     A code is dead where its share of the positions (over about the last 10 K of them) is below `revive` / K. It is then
     put on a vector of the step, drawn at random, with all its state as at the start. The threshold is a fraction of the
-    fair share, so it means the same for every K and batch.
+    fair share, so it means the same for every K and batch; at 0.05 a code in fair use is called dead with a chance of
+    1e-11 (Chernoff's bound of hits that come at random), a code never hit after 30 K positions.
 
     Args:
         codes: K.

@@ -5,12 +5,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 CHUNK = 1 << 21
-"""Scores held at a time (8 MiB in float32): the search needs no more memory, however many vectors there are."""
+"""Scores held at a time (8 MiB in float32): the search needs little memory, however many vectors there are."""
 
 
 @torch.no_grad()
 def nearest(points: Float[Tensor, "M d"], codes: Float[Tensor, "K d"]) -> Int[Tensor, " M"]:
-    """argmin_k |C[k] - L| of each point, the lowest k where several are equal.
+    """argmin_k |C[k] - L| of each point, the lowest k of codes that are equal.
 
     |C - L|^2 / 2 = |C|^2 / 2 - L.C + |L|^2 / 2, and the last term is every code's, so it is left out. The codes' mean
     is subtracted from both sides first: where all lie far from the origin the terms would be large and their
@@ -23,7 +23,7 @@ def nearest(points: Float[Tensor, "M d"], codes: Float[Tensor, "K d"]) -> Int[Te
         centre = codes.to(dtype).mean(0)
         centred = codes.to(dtype) - centre
         half_square = 0.5 * centred.square().sum(1)
-        rows = max(1, CHUNK // len(codes))
+        rows = max(1, CHUNK // max(codes.shape))
         found = [
             torch.addmm(half_square, part.to(dtype) - centre, centred.T, alpha=-1).argmin(1)
             for part in points.split(rows)
