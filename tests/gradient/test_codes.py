@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from textlatent.gradient.codes import GRADIENT_RULES, CodeRule, code_penalty, straight_through
+from textlatent.gradient.codes import GRADIENT_RULES, CodeRule, code_penalty, rotated, straight_through
 
 BETA, ETA = 0.7, 1.9
 CODES = torch.tensor([0, 2, 2, 0, 2])  # code 1 is not hit
@@ -161,6 +161,43 @@ def test_under_a_rolling_average_no_gradient_reaches_the_codes() -> None:
     close(problem.latents.grad, problem.g + BETA * (problem.latents - problem.chosen).detach())
 
 
+def test_a_rotated_gradient_in_the_plane_by_hand() -> None:
+    """L = (2, 0), Lhat = (0, 3): R turns by 90 degrees, s = 3/2; s R^T g of g = (1, 5) is 3/2 (5, -1)."""
+    latents = torch.tensor([[2.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    value = rotated(latents, torch.tensor([[0.0, 3.0]], dtype=torch.float64))
+    value.backward(torch.tensor([[1.0, 5.0]], dtype=torch.float64))
+    close(latents.grad, 1.5 * torch.tensor([[5.0, -1.0]], dtype=torch.float64))
+
+
+def test_a_rotated_gradient_keeps_its_angle_and_the_value_its_bits() -> None:
+    """cos(L, L.grad) = cos(Lhat, g) and |L.grad| = |g| |Lhat| / |L|; Jacobian s R with R^T R = 1 and s R L = Lhat."""
+    latents, chosen, g = (drawn(50, 4, seed=seed) for seed in range(3))
+    leaf = latents.clone().requires_grad_()
+    value = rotated(leaf, chosen)
+    assert torch.equal(value, chosen)
+    value.backward(g)
+    assert leaf.grad is not None
+    scale = chosen.norm(dim=1) / latents.norm(dim=1)
+    close(leaf.grad.norm(dim=1), scale * g.norm(dim=1))
+    close((latents * leaf.grad).sum(1) / latents.norm(dim=1) / scale, (chosen * g).sum(1) / chosen.norm(dim=1))
+    for row in range(5):
+        hit = chosen[row : row + 1]
+        jacobian = torch.autograd.functional.jacobian(lambda x, hit=hit: rotated(x[None], hit)[0], latents[row])
+        close(jacobian @ latents[row], chosen[row])
+        close(jacobian.T @ jacobian, scale[row] ** 2 * torch.eye(4, dtype=torch.float64))
+
+
+def test_a_rule_with_rotation_has_the_rotated_value_and_the_published_penalty() -> None:
+    plain, turned = CodeRule(), CodeRule(rotation=True)
+    latents, chosen, g = drawn(6, 3, seed=0).requires_grad_(), drawn(6, 3, seed=1).requires_grad_(), drawn(6, 3, seed=2)
+    value, penalty = turned(latents, chosen)
+    assert torch.equal(penalty, plain(latents, chosen)[1])
+    value.backward(g)
+    assert chosen.grad is None
+    assert latents.grad is not None
+    assert not torch.equal(latents.grad, g)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -168,6 +205,7 @@ def test_under_a_rolling_average_no_gradient_reaches_the_codes() -> None:
         ({"gradient_rule": "end_to_end", "commitment": 0.5}, "end_to_end has no commitment; leave it out"),
         ({"commitment": -1.0}, "commitment must be >= 0, got -1.0"),
         ({"commitment": float("nan")}, "commitment must be >= 0, got nan"),
+        ({"gradient_rule": "both", "rotation": True}, "rotation keeps g from the codes, and both sends it"),
         ({"gradient_rule": "both", "rolling": True}, "moves the codes without a gradient, and both sends them one"),
     ],
 )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 GRADIENT_RULES = ("published", "both", "end_to_end")
 COMMITMENT = 0.5
@@ -38,6 +39,27 @@ def straight_through(
     """
     through = chosen.detach() if gradient_rule == "published" else chosen
     return through + (latents - latents.detach())
+
+
+def rotated(latents: Float[Tensor, "M d"], chosen: Float[Tensor, "M d"]) -> Float[Tensor, "M d"]:
+    """Lhat to the bit, whose gradient reaches L turned and scaled: (|Lhat| / |L|) R^T g, R the rotation of L onto Lhat.
+
+        Lhat = s R L,    R = I - 2 r r^T + 2 q u^T,    u = L / |L|, q = Lhat / |Lhat|, r = (u + q) / |u + q|
+
+    So the angle of the gradient with L is that of g with Lhat, which a straight-through gradient loses. C has none.
+
+    Args:
+        latents: L, not 0 and not opposite to Lhat.
+        chosen: C[k].
+
+    Source: Fifty et al. 2024, arXiv:2410.06424, sections 4.1 and 4.2.
+    """
+    before, after = latents.detach(), chosen.detach()
+    u, q = functional.normalize(before, dim=-1), functional.normalize(after, dim=-1)
+    r = functional.normalize(u + q, dim=-1)
+    along = latents - 2.0 * r * (r * latents).sum(-1, keepdim=True) + 2.0 * q * (u * latents).sum(-1, keepdim=True)
+    turned = along * (after.norm(dim=-1, keepdim=True) / before.norm(dim=-1, keepdim=True))
+    return after + (turned - turned.detach())
 
 
 def code_penalty(
@@ -80,15 +102,17 @@ class CodeRule:
         gradient_rule: `published`, `both` or `end_to_end`.
         commitment: beta; None is 0.5 where the rule has a beta. `end_to_end` has none.
         rolling: the codes are a rolling average of their vectors (T8): no gradient moves them, `published` only.
+        rotation: g reaches L turned as Lhat is turned from L (`rotated`), not as it is; `published` only.
 
     Raises:
-        ValueError: an unknown rule, a beta that is negative or that the rule does not have, a rolling average under a
-            rule that sends g to the codes.
+        ValueError: an unknown rule, a beta that is negative or that the rule does not have, a rolling average or a
+            rotation under a rule that sends g to the codes.
     """
 
     gradient_rule: str = "published"
     commitment: float | None = None
     rolling: bool = False
+    rotation: bool = False
 
     def __post_init__(self) -> None:
         if self.gradient_rule not in GRADIENT_RULES:
@@ -102,6 +126,8 @@ class CodeRule:
                 f"a rolling average moves the codes without a gradient, and {self.gradient_rule} sends them one; "
                 "use gradient_rule published, or learn the codes by gradient."
             )
+        if self.rotation and self.gradient_rule != "published":
+            raise ValueError(f"rotation keeps g from the codes, and {self.gradient_rule} sends it; use published.")
 
     def __call__(
         self, latents: Float[Tensor, "M d"], chosen: Float[Tensor, "M d"]
@@ -114,4 +140,6 @@ class CodeRule:
             commitment=COMMITMENT if self.commitment is None else self.commitment,
             codebook_lr_factor=0.0 if self.rolling else 1.0,
         )
+        if self.rotation:
+            return rotated(latents, chosen), penalty
         return straight_through(latents, chosen, gradient_rule=self.gradient_rule), penalty
