@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, PreTrainedConfig
 
-from textlatent.models import SentenceVAE, SentenceVAEConfig
+from textlatent.models import SentenceVAE, SentenceVAEConfig, SentenceVQ, SentenceVQConfig
 
 PAD, BOS, EOS = 0, 1, 2
 _COMMON = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 40}
@@ -73,6 +73,40 @@ def vae(
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(scale)
+    return model.eval()
+
+
+def vq(
+    *,
+    encoder: str = "bert",
+    decoder: str = "gpt2",
+    vocabulary: int = 11,
+    inject: str = "both",
+    slots: int = 1,
+    scale: float = 4.0,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+    start: bool = True,
+    **config: Any,
+) -> SentenceVQ:
+    """A sentence VQ model in evaluation mode, K = 3 and P = 2 if not given, its codes started from SENTENCES."""
+    torch.manual_seed(seed)
+    sizes = {"positions": 2, "codes": 3, "size": 4, "prior_size": 8, "prior_heads": 2, "prior_layers": 1}
+    model = SentenceVQ(
+        SentenceVQConfig(
+            encoder=backbone(encoder, vocabulary=vocabulary),
+            decoder={"backbone": backbone(decoder, vocabulary=vocabulary), "inject": inject, "slots": slots}
+            | {"max_tokens": 12},
+            **{**sizes, "prior_dropout": 0.0, **config},
+        )
+    ).to(dtype)
+    with torch.no_grad():
+        for parameter in (*model.encoder.backbone.parameters(), *model.decoder.parameters()):
+            if parameter.ndim > 1:
+                parameter.mul_(scale)
+    if start:
+        rows = batch(SENTENCES)
+        model.start_codes([(rows["tokens"], rows["lengths"])], seed=seed)
     return model.eval()
 
 

@@ -26,6 +26,9 @@ NO_DROPOUT = {
 }
 """Changes to `toy_recipe` that leave nothing random but z."""
 
+CODES = {"model": {"type": "vq", "codebook": {"positions": 2, "codes": 6, "size": 4}}}
+"""Changes to `toy_recipe` that make its model one of codes."""
+
 
 def write_toy(folder: Path, count: int = 300) -> Path:
     """A TSV file of the first `count` toy sentences, without the card that tells their language."""
@@ -74,7 +77,10 @@ def toy_recipe(folder: Path, *changes: dict[str, Any], name: str = "toy") -> dic
         },
         "evaluation": {"samples": 8, "ladder": [1, 4]},
     }
-    return merged(values, *changes)
+    values = merged(values, *changes)
+    if values["model"].get("type") == "vq":
+        del values["model"]["latent_size"]
+    return values
 
 
 _TEXT_ALONE = {name: Recipe.model_fields[name].default for name in ("model", "objective", "training", "stages", "out")}

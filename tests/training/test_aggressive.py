@@ -180,7 +180,7 @@ def test_moments_are_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     _informations(monkeypatch, itertools.count(1.0))
     run = _Watched(tmp_path)
     run.trainer.fit()
-    state = run.trainer.optimizer.state
+    state = run.trainer.updater.optimizer.state
     encoder = sum(number > 0 for _, number in run.updates)
     for part, count in (("encoder", encoder), ("decoder", 4), ("prior", 4)):
         assert {int(state[p]["step"]) for p in getattr(run.trainer.model, part).parameters() if p in state} == {count}

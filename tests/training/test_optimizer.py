@@ -12,7 +12,14 @@ from tests.tiny import vae
 from tests.toy_run import toy_recipe, toy_trainer
 from textlatent.training.checkpoint import Checkpoints
 from textlatent.training.muon import Muon
-from textlatent.training.optimizer import Together, build_optimizer, learning_rate_at, reinitialise, seed_of
+from textlatent.training.optimizer import (
+    Together,
+    build_optimizer,
+    learning_rate_at,
+    reinitialise,
+    seed_of,
+    set_learning_rate,
+)
 from textlatent.training.options import TrainingOptions
 
 OPTIONS = TrainingOptions(learning_rate=0.5, warmup_steps=4, weight_decay=0.1, betas=[0.8, 0.9])
@@ -88,8 +95,7 @@ def test_together_each_steps_as_it_would_alone() -> None:
         for p, q in pairs:
             p.grad = torch.randn_like(p)
             q.grad = p.grad.clone()
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(optimizer, rate)
         for group in adamw.param_groups:
             group["lr"] = rate
         muon.param_groups[0]["lr"] = rate * 0.1 / 0.5

@@ -57,4 +57,4 @@ def test_a_model_that_asks_for_none_is_not_calibrated(tmp_path: Path) -> None:
     trainer = toy_trainer(toy_recipe(tmp_path, {"training": {"steps": 1}}))
     assert not trainer.model.calibrates
     trainer.fit()
-    assert trainer.reference is None
+    assert trainer.updater.reference is None

@@ -44,6 +44,8 @@ def numbers(event: Event) -> str:
     speed = f"{event['tokens_per_second']:,.0f} tokens/s"
     if not event["tokens_per_second"]:  # rows of numbers have no tokens
         speed = f"{event['sentences_per_second']:,.0f} rows/s"
+    if event["distortion_nats"] is None:  # the prior learns alone
+        return f"rate {event['rate_nats']:.2f}  {speed}"
     distortion = f"distortion {event['distortion_nats']:.2f}"
     if event["rate_nats"] is None:
         return f"rate undefined  {distortion}  {speed}"

@@ -12,6 +12,8 @@ from transformers import AutoModel, PreTrainedConfig
 from textlatent.encoder.codebook import Codebook
 
 BOOKS = ("shared", "position")
+START, START_SENTENCES = 8, 512
+"""Vectors for each code to start from, and the fewest sentences they come from."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class CodeEncoder(nn.Module):
 
     backbone: Any
     books: Any
+    started: Tensor
 
     def __init__(self, backbone: PreTrainedConfig, books: Iterable[Codebook], *, positions: int) -> None:
         super().__init__()
@@ -73,6 +76,7 @@ class CodeEncoder(nn.Module):
         self.queries = nn.Parameter(torch.randn(positions, width))
         self.weight = nn.Parameter(torch.randn(positions, width, size) * width**-0.5)
         self.bias = nn.Parameter(torch.zeros(positions, size))
+        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     def latents(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B P d"]:
         """L, in the parameters' precision."""
@@ -156,6 +160,13 @@ class CodeEncoder(nn.Module):
         latents = ((latents - mean) / scale[:, None]).to(latents.dtype)
         for number, (book, rows) in enumerate(self._parts(latents)):
             book.initialise(rows, seed=seed + number)
+        self.started.fill_(True)
+
+    @property
+    def sentences_to_start(self) -> int:
+        """How many give each codebook START vectors a code to start from, and at least START_SENTENCES."""
+        vectors = START * len(self.books[0].vectors) * len(self.books)
+        return max(START_SENTENCES, -(-vectors // self.positions))
 
     @torch.no_grad()
     def settle(self, *, reduce: Callable[[Tensor], Tensor]) -> int:

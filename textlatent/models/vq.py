@@ -84,6 +84,7 @@ class SentenceVQ(Autoencoder):
             init.normal_(module.queries)
             init.normal_(module.weight, std=module.weight.shape[1] ** -0.5)
             init.zeros_(module.bias)
+            init.zeros_(module.started)
         elif isinstance(module, CodePrior):
             for own in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
                 init.zeros_(own)

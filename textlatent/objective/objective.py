@@ -22,7 +22,7 @@ class Terms:
     Attributes:
         loss: beta * floored rate + lam * distortion + penalty, summed over sentences; carries the gradient.
         rate: the raw rate summed over sentences, nats; None where none is defined (a point encoder's).
-        distortion: summed over sentences, nats.
+        distortion: summed over sentences, nats; None where the decoder did not run, the prior learning alone.
         kl: per dimension, summed over sentences, nats, [D]; empty when there is no closed form.
         count: sentences.
         tokens: scored tokens.
@@ -30,7 +30,7 @@ class Terms:
 
     loss: Float[Tensor, ""]
     rate: Float[Tensor, ""] | None
-    distortion: Float[Tensor, ""]
+    distortion: Float[Tensor, ""] | None
     kl: Float[Tensor, " D"]
     count: int
     tokens: Tensor
@@ -188,24 +188,24 @@ class Objective:
         """
         if not scores.has_rate:
             return self._distortion_alone(scores)
-        rate, distortion = scores.rate(), scores.distortion()
-        charged = rate
+        rate = charged = scores.rate()
+        distortion_sum = None if scores.log_p_dec is None else scores.distortion().sum()
         kl = scores.kl if scores.kl is not None else rate.new_zeros(rate.shape[0], 0)
         if self.free_nats:
             mean = None if self.running_kl is None else (self.running_kl / self.running_count).to(kl.device)
             charged = self._charge(scores, mean)
-        rate_sum, distortion_sum = rate.sum(), distortion.sum()
+        rate_sum = rate.sum()
         if self.importance_samples > 1:
             loss = self._importance(scores, self.beta(step), self.lam).sum()
         else:
             charged_sum = rate_sum if charged is rate else charged.sum()
-            loss = self.beta(step) * charged_sum + self.lam * distortion_sum
+            loss = self.beta(step) * charged_sum
+            loss = loss if distortion_sum is None else loss + self.lam * distortion_sum
         if scores.penalty is not None:
             loss = loss + scores.penalty.sum()
-        tokens = scores.tokens.sum() if scores.tokens is not None else distortion.new_zeros(())
-        return Terms(
-            loss, rate_sum.detach(), distortion_sum.detach(), kl.detach().sum(0), rate.shape[0], tokens.detach()
-        )
+        tokens = scores.tokens.sum() if scores.tokens is not None else rate.new_zeros(())
+        heard = None if distortion_sum is None else distortion_sum.detach()
+        return Terms(loss, rate_sum.detach(), heard, kl.detach().sum(0), rate.shape[0], tokens.detach())
 
     def _distortion_alone(self, scores: Scores) -> Terms:
         """The sums of a batch whose encoder gives points."""

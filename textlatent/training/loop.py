@@ -1,46 +1,34 @@
 """The training loop, top to bottom: stages, steps, one optimiser update each, checkpoints that resume to the bit.
 
 (A step of an aggressive stage has many updates: the encoder's alone, then one of the rest.)
-A step is a set of sentences, fixed by (seed, epoch, step) alone. Processes and accumulation parts share it out, so the
-gradient is the same sum over the same sentences in every launch shape:
-
-    loss = (beta * rate_sum + lam * distortion_sum) / N,    N the plan's mean number of sentences per step, a constant.
-
-DDP averages gradients over processes; the loss is multiplied by their number, which makes the average that sum. Nothing
-random outlives a step: dropout is seeded by (seed, stage, step, process, part), latent noise by the sentence.
+A step is a set of sentences, fixed by (seed, epoch, step) alone; what happens on it is update.py's.
 """
 
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from textlatent.corpus.batches import Split, collate, mean_sentences_per_step, plan_epoch, share
-from textlatent.objective.objective import Objective, Terms
+from textlatent.corpus.batches import Split, plan_epoch
 from textlatent.scores import Scores
 from textlatent.training import aggressive
 from textlatent.training.best import judge
 from textlatent.training.checkpoint import Checkpoints, recover_folder, write_folder
 from textlatent.training.evaluate import evaluate
-from textlatent.training.finite import must_be_finite
 from textlatent.training.journal import Journal
-from textlatent.training.optimizer import build_optimizer, learning_rate_at, reinitialise, seed_of, seed_torch
-from textlatent.training.options import PARTS, Stage, TrainingOptions
+from textlatent.training.optimizer import reinitialise, seed_of
+from textlatent.training.options import Stage, TrainingOptions
 from textlatent.training.position import Position
-from textlatent.training.reference import Reference
 from textlatent.training.signals import SIGTERM_EXIT, TrainingStopped, on_sigterm
-from textlatent.training.sums import Window, pack, unpack
-from textlatent.training.watch import asked_rate, last_words, watch
-
-_INPUTS = ("tokens", "lengths", "vectors", "index")
-"""What of a batch the model needs to learn; the rest is counts."""
+from textlatent.training.sums import Window
+from textlatent.training.update import Updater
+from textlatent.training.watch import alphabet_of, asked_rate, last_words, watch
 
 
 class Trainer:
@@ -90,10 +78,17 @@ class Trainer:
         self.checkpoints = Checkpoints(folder / "checkpoints", keep=options.keep_checkpoints)
         self.journal = Journal(folder / "metrics.jsonl", accelerator=accelerator, progress=progress)
         self.terminated = threading.Event()
-        self.mean_sentences = mean_sentences_per_step(train.lengths, tokens_per_step=options.tokens_per_step, seed=seed)
-        self.wrapped: Any = model
-        self.reference: Reference | None = None
-        self.optimizer: Any = None
+        self.updater = Updater(
+            model,
+            train=train,
+            options=options,
+            seed=seed,
+            accelerator=accelerator,
+            pad_id=pad_id,
+            saved=self.checkpoints.steps,
+            terminated=self.terminated.is_set,
+        )
+        self.mean_sentences = self.updater.mean_sentences
 
     def fit(self) -> Position:
         """Train to the end of the last stage, from the newest valid checkpoint if there is one.
@@ -112,7 +107,7 @@ class Trainer:
             late = torch.tensor(float(self.terminated.is_set()), device=self.accelerator.device)
             if self.accelerator.reduce(late, reduction="sum"):  # it came after the last step, to any process
                 self._stop()
-        self.journal.notes(last_words(self.position))
+        self.journal.notes(last_words(self.position, coded=alphabet_of(self.model) is not None))
         return self.position
 
     # ------------------------------------------------------------------------------------------------------- a stage
@@ -133,22 +128,17 @@ class Trainer:
 
     def _prepare(self, stage: Stage, resumed: int | None) -> None:
         """Who learns, the optimiser, the wrapped model; a checkpoint's moments and weights of beta when resuming."""
+
+        def restore(optimizer: Any) -> None:
+            if resumed is not None:
+                self.checkpoints.load_optimizer(resumed, model=self.model, optimizer=optimizer)
+
         if resumed is None:
             for part in stage.reset:
                 reinitialise(self.model, part, seed=seed_of(self.seed, self.position.stage))
-        for part in PARTS:
-            getattr(self.model, part).requires_grad_(part in stage.learn)
-        self.model.to(self.accelerator.device)
-        if self.accelerator.device.type == "cpu" and self.options.precision == "bf16":
-            # Measured on sentences of 22 tokens: the fused kernel's backward pass takes 50 ms, plain products 6 ms.
-            self.model.set_attn_implementation("eager")
-        self.optimizer = build_optimizer(self.model, self.options)
+        self.updater.prepare(stage, restore=restore)
         if resumed is not None:
-            self.checkpoints.load_optimizer(resumed, model=self.model, optimizer=self.optimizer)
             stage.objective.load_state_dict(self.position.objective)
-        self.wrapped = self.accelerator.prepare(self.model)
-        self._calibrate()
-        self.model.train()
 
     def _steps(self, stage: Stage) -> Iterator[Tensor]:
         """The stage's steps still to come, epoch after epoch: each a set of sentences, a function of the position."""
@@ -183,73 +173,8 @@ class Trainer:
         return sums | {"encoder_updates": ahead.updates, "encoder_tokens": ahead.tokens}
 
     def _update(self, stage: Stage, sentences: Tensor, *, learn: tuple[str, ...], number: int = 0) -> dict[str, Any]:
-        """One optimiser update of the parts in `learn`; the sentences' sums over all processes, nats.
-
-        A `number` of 1 or more is an encoder-only update's: noise and dropout of its own, unseen by the objective's
-        schedule, floor and target, which count steps.
-        """
-        options, world, rank = self.options, self.accelerator.num_processes, self.accelerator.process_index
-        beta = stage.objective.beta(self.position.stage_step)
-        place = (self.seed, self.position.stage, self.position.stage_step, *([number] if number else []))
-        totals: list[Tensor] = []
-        for part in range(options.accumulation):
-            seed_torch(seed_of(*place, rank, part))
-            mine = share(sentences, parts=world * options.accumulation, part=rank + part * world)
-            with nullcontext() if part + 1 == options.accumulation else self.accelerator.no_sync(self.wrapped):
-                noise = seed_of(*place) if number else self.seed
-                terms, weight = self._forward(stage.objective, mine, sentences, noise=noise)
-                self.accelerator.backward(terms.loss * (weight * world / self.mean_sentences))
-            totals.append(pack(terms, weight=weight, terminated=self.terminated.is_set()))
-        total = sum(totals[1:], totals[0])
-        if world > 1:
-            total = self.accelerator.reduce(total, reduction="sum")
-
-        for held in set(PARTS) - set(learn):
-            getattr(self.model, held).zero_grad(set_to_none=True)
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if options.clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(parameters, options.clip, norm)
-        sums = unpack(total, norm)
-        must_be_finite(sums, step=self.position.step + 1, precision=options.precision, saved=self.checkpoints.steps)
-        rate = learning_rate_at(self.position.stage_step, steps=stage.steps, options=options)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self._calibrate()
-        if not number:
-            stage.objective.observe(rate=sums["rate"], kl=sums["kl"], count=sums["count"])
-        return sums | {"beta": beta, "learning_rate": rate}
-
-    def _calibrate(self) -> None:
-        """Tell a model that asks for it what its reference sentences look like at the weights as they now are."""
-        if self.model.calibrates:
-            self.reference = self.reference or Reference(
-                self.train,
-                seed=self.seed,
-                tokens_per_batch=self.options.tokens_per_step,
-                pad_id=self.pad_id,
-                device=self.accelerator.device,
-            )
-            self.reference.calibrate(self.model, precision=self.options.precision)
-
-    def _forward(self, objective: Objective, mine: Tensor, sentences: Tensor, *, noise: int) -> tuple[Terms, float]:
-        """A part's sums, and its weight: 0 where the part is empty and only keeps the processes in step."""
-        weight = 1.0 if len(mine) else 0.0
-        batch = collate(self.train, mine if len(mine) else sentences[:1], pad_id=self.pad_id)
-        device = self.accelerator.device
-        tensors = cast(dict[str, Tensor], batch)
-        inputs = {name: tensors[name].to(device, non_blocking=True) for name in _INPUTS if name in tensors}
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-            scores = self.wrapped(
-                **inputs,
-                seed=noise,
-                epoch=self.position.epoch + 1,  # epoch 0 is evaluation's
-                samples=objective.importance_samples,
-                densities=objective.needs_densities,
-            )
-        return objective(scores, self.position.stage_step), weight
+        """One optimiser update of the parts in `learn`: update.py."""
+        return self.updater(stage, sentences, position=self.position, learn=learn, number=number)
 
     # -------------------------------------------------------------------------------------------------- after a step
 
@@ -268,7 +193,6 @@ class Trainer:
         if self.sampler and options.sample_every and (ended or position.step % options.sample_every == 0):
             if self.accelerator.is_main_process:
                 self.journal.write({"event": "sample", "step": position.step, **self.sampler(self.model)})
-            self.model.train()
         position.objective = stage.objective.state_dict()
         if ended or better or position.step % options.save_every == 0:
             self._save()
@@ -294,7 +218,8 @@ class Trainer:
         """Rate and distortion of the validation sentences; whether this is the best so far."""
         scores = self._evaluate(samples=stage.objective.importance_samples)
         told = judge(self.position, stage.objective, scores, patience=self.options.patience)
-        watched, notes = watch(self.position, scores, target_rate=asked_rate(stage.objective))
+        alphabet = alphabet_of(self.model)
+        watched, notes = watch(self.position, scores, target_rate=asked_rate(stage.objective), alphabet=alphabet)
         self.journal.write({"event": "validate", "step": self.position.step, "stage": stage.name, **told, **watched})
         self.journal.notes(notes)
         return told["best"]
@@ -330,7 +255,7 @@ class Trainer:
     def _save(self) -> None:
         if self.accelerator.is_main_process and self.position.step not in self.checkpoints.steps()[:1]:
             state = vars(self.position)
-            self.checkpoints.save(self.position.step, model=self.model, optimizer=self.optimizer, state=state)
+            self.checkpoints.save(self.position.step, model=self.model, optimizer=self.updater.optimizer, state=state)
         self.accelerator.wait_for_everyone()
 
     def _save_best(self) -> None:

@@ -15,29 +15,26 @@ MUON_LEARNING_RATE = 0.02
 
 
 class Together:
-    """AdamW and Muon, each with its own parameters, as the one optimiser the loop steps.
+    """AdamW and others, each with its own parameters, as the one optimiser the loop steps.
 
-    The loop sets one learning rate for all groups; Muon's groups take it times `relative`.
+    `set_learning_rate` sets one for all groups; one that has `relative` takes it times that.
     """
 
-    def __init__(self, adamw: torch.optim.AdamW, muon: Muon, *, relative: float) -> None:
-        self.parts: tuple[torch.optim.AdamW, Muon] = (adamw, muon)
-        self.relative = relative
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        self.parts = parts
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of both."""
+        """The groups of all."""
         return [group for part in self.parts for group in part.param_groups]
 
     @property
     def state(self) -> dict[Any, Any]:
-        """The moments of both, by parameter."""
+        """The moments of all, by parameter."""
         return {parameter: state for part in self.parts for parameter, state in part.state.items()}
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        for group in self.parts[1].param_groups:
-            group["lr"] = group["lr"] * self.relative
         for part in self.parts:
             part.step()
 
@@ -47,11 +44,14 @@ class Together:
             part.zero_grad(set_to_none=set_to_none)
 
 
-def build_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW | Together:
+def build_optimizer(model: Any, options: TrainingOptions) -> torch.optim.Optimizer | Together:
     """AdamW over the parameters that require a gradient; matrices are decayed, vectors and biases are not.
 
     With `optimizer: muon` the matrices inside the transformers' layers (no embedding, output layer or map of z)
     are Muon's and move along orthogonalised gradients; AdamW has the rest.
+
+    Codes that learn by gradient are SGD's, without decay or momentum: a code that was not hit stays as it is, to the
+    bit, and eta is a factor of the learning rate (of the gradient, AdamW would divide it out again).
 
     Raises:
         ValueError: nothing is left to learn.
@@ -62,30 +62,51 @@ def build_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.A
     if not learning:
         raise ValueError("nothing to learn: the stage's parts have no parameters; add encoder or decoder to `learn`.")
     hidden = _hidden_matrices(model) if options.optimizer == "muon" else []
-    inside = {id(p) for p in hidden}
-    groups = [
-        {"params": [p for p in learning if p.ndim >= 2 and id(p) not in inside], "weight_decay": options.weight_decay},
+    codes = [(rows, factor) for rows, factor in _codes(model) if rows.requires_grad]
+    elsewhere = {id(p) for p in (*hidden, *(rows for rows, _ in codes))}
+    learning = [p for p in learning if id(p) not in elsewhere]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in learning if p.ndim >= 2], "weight_decay": options.weight_decay},
         {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
     ]
-    first, second = options.betas
     groups = [group for group in groups if group["params"]]
-    adamw = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(first, second), fused=True)
-    if not hidden:
-        return adamw
-    muon = Muon(hidden, lr=options.learning_rate, weight_decay=options.weight_decay)
-    return Together(adamw, muon, relative=(options.muon_learning_rate or MUON_LEARNING_RATE) / options.learning_rate)
+    first, second = options.betas
+    parts: list[torch.optim.Optimizer] = []
+    if groups:
+        parts += [torch.optim.AdamW(groups, lr=options.learning_rate, betas=(first, second), fused=True)]
+    if hidden:
+        relative = (options.muon_learning_rate or MUON_LEARNING_RATE) / options.learning_rate
+        muon: list[Any] = [{"params": hidden, "relative": relative}]
+        parts += [Muon(muon, lr=options.learning_rate, weight_decay=options.weight_decay)]
+    if codes:
+        rows_of = [{"params": [rows], "relative": factor} for rows, factor in codes]
+        parts += [torch.optim.SGD(rows_of, lr=options.learning_rate)]
+    return parts[0] if len(parts) == 1 else Together(*parts)
+
+
+def _codes(model: Any) -> list[tuple[nn.Parameter, float]]:
+    """Parameters whose rows are codes, and what their learning rate is to be multiplied by."""
+    quantiser = getattr(model, "quantiser", None)
+    return [] if quantiser is None else quantiser.row_parameters()
 
 
 def _hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
     """The matrices of the backbones that map hidden numbers to hidden numbers."""
     found: dict[int, nn.Parameter] = {}
-    for backbone in (module for name, module in model.named_modules() if name.endswith("coder.backbone")):
+    parts = ("encoder.backbone", "prior.backbone", "decoder.backbone")
+    for backbone in (module for name, module in model.named_modules() if name in parts):
         head = backbone.get_output_embeddings() if hasattr(backbone, "get_output_embeddings") else None
         words = {id(head.weight)} if head is not None else set()
         for module in backbone.modules():
             own = [] if isinstance(module, nn.Embedding) else module.parameters(recurse=False)
             found |= {id(p): p for p in own if p.ndim == 2 and p.requires_grad and id(p) not in words}
     return list(found.values())
+
+
+def set_learning_rate(optimizer: Any, rate: float) -> None:
+    """AdamW's step size for all groups; Muon's and the codes' in proportion."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("relative", 1.0)
 
 
 def learning_rate_at(step: int, *, steps: int, options: TrainingOptions) -> float:

@@ -1,4 +1,4 @@
-"""Sentences of the training split by which a model with normalised means is calibrated, step after step."""
+"""Sentences of the training split by which codes are started, and normalised means calibrated step after step."""
 
 from typing import Any
 
@@ -19,12 +19,20 @@ class Reference:
         tokens_per_batch: padded tokens of a batch.
         pad_id: of the tokenizer.
         device: where the model is.
+        count: how many sentences; all there are if fewer.
     """
 
     def __init__(
-        self, split: Split, *, seed: int, tokens_per_batch: int, pad_id: int, device: torch.device
+        self,
+        split: Split,
+        *,
+        seed: int,
+        tokens_per_batch: int,
+        pad_id: int,
+        device: torch.device,
+        count: int = SENTENCES,
     ) -> None:
-        chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:SENTENCES]
+        chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
         rows = evaluation_batches(split.lengths[chosen], tokens_per_batch=tokens_per_batch)
         batches = [collate(split, chosen[each], pad_id=pad_id) for each in rows]
         self.batches = [(batch["tokens"].to(device), batch["lengths"].to(device)) for batch in batches]
