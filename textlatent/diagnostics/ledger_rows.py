@@ -37,6 +37,7 @@ _NAMES = (
     ("perplexity_per_word", "perplexity per word", ""),
     ("bits_per_character", "bits per character", "bits"),
     ("active_units", "active units", "units"),
+    ("class_label_nats", "information, class and label", "nats"),
     ("codes_used", "codes used", "codes"),
     ("code_perplexity", "code perplexity", "codes"),
     ("nll_per_site_nats", "NLL per site", "nats"),
@@ -86,8 +87,9 @@ def ledger_rows(ledger: Mapping[str, Any]) -> list[LedgerRow]:
 def _remark(key: str, cell: Cell, ledger: Mapping[str, Any]) -> str:
     match key:
         case "rate_nats":
-            columns, kind = cell["per_dimension"], "position" if "codes_used" in ledger else "dimension"
-            return "= information + mismatch" + (f"; {_sorted([c['value'] for c in columns], kind)}" if columns else "")
+            nats = [c["value"] for c in cell["per_dimension"] or []]
+            by = "by position " + " ".join(f"{x:.2f}" for x in nats) if "codes_used" in ledger else _sorted(nats)
+            return "= information + mismatch" + (f"; {by}" if nats else "")
         case "information_nats":
             near = "; too near it for the point, so read the interval" if cell["saturated"] else ""
             return f"{_interval(cell)}; cap ln {cell['components']} = {cell['cap']:.2f}{near}"
@@ -113,7 +115,11 @@ def _remark(key: str, cell: Cell, ledger: Mapping[str, Any]) -> str:
         case "linear":
             return "principal component analysis of the training rows"
         case "iw_nll_nats":
-            return cell["message"] if cell["message"] == ONE_CODE else f"{_weights(cell)}; {cell['message']}"
+            return (
+                cell["message"]
+                if cell["message"] == ONE_CODE or cell.get("exact")
+                else f"{_weights(cell)}; {cell['message']}"
+            )
         case "gap_nats":
             return "= -ELBO - NLL = -ln P(k|y)" if "marginal_nll_nats" in ledger else "= -ELBO - IW-NLL"
         case "excess_nats":
@@ -147,8 +153,8 @@ def _unseen(cell: Cell, *, most: int = 12) -> str:
     return f"; unseen {', '.join(names)}" if 0 < len(names) <= most else ""
 
 
-def _sorted(values: Sequence[float], kind: str = "dimension") -> str:
-    return f"by {kind} " + " ".join(f"{value:.2f}" for value in sorted(values, reverse=True))
+def _sorted(values: Sequence[float]) -> str:
+    return "by dimension " + " ".join(f"{value:.2f}" for value in sorted(values, reverse=True))
 
 
 def _interval(cell: Cell) -> str:

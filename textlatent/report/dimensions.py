@@ -14,10 +14,12 @@ LEAST_TOP = 0.1
 
 
 def draw_rates(axes: Axes, ledger: Mapping[str, Any]) -> None:
-    """Bars of rate_nats.per_dimension, largest first, with 1.96 standard errors to either side."""
+    """Bars of rate_nats.per_dimension, largest first (of codes in order), with 1.96 standard errors to either side."""
     cells = ledger["rate_nats"].get("per_dimension") or []
-    cells = sorted(cells, key=lambda cell: cell["value"], reverse=True)
-    at = range(1, len(cells) + 1)
+    if not has_codes(ledger):
+        cells = sorted(cells, key=lambda cell: cell["value"], reverse=True)
+    first = 0 if has_codes(ledger) else 1
+    at = range(first, len(cells) + first)
     axes.bar(
         at,
         [cell["value"] for cell in cells],
@@ -28,9 +30,16 @@ def draw_rates(axes: Axes, ledger: Mapping[str, Any]) -> None:
     )
 
 
+def has_codes(ledger: Mapping[str, Any]) -> bool:
+    """Whether what is told apart are positions of codes, which have an order, and no dimensions."""
+    return "codes_used" in ledger
+
+
 def draw_variances(axes: Axes, ledger: Mapping[str, Any]) -> None:
-    """active_units.spectrum, largest first, and the threshold of activity."""
+    """active_units.spectrum, largest first, and the threshold of activity; nothing for codes, which have none."""
     spectrum = ledger["active_units"].get("spectrum") or []
+    if has_codes(ledger):
+        return
     variances = sorted((cell["value"] if isinstance(cell, Mapping) else cell for cell in spectrum), reverse=True)
     axes.plot(range(1, len(variances) + 1), variances, "o-", ms=3, lw=0.8, color=INK, label="variance of the mean")
     axes.axhline(THRESHOLD, color=QUIET, ls=":", lw=1.0, label=f"active above {THRESHOLD:g}")
@@ -49,18 +58,21 @@ def dimension_pictures(ledger: Mapping[str, Any]) -> list[Picture]:
 def _rates_picture(ledger: Mapping[str, Any]) -> Picture:
     figure, (axes,) = new_figure()
     draw_rates(axes, ledger)
-    axes.set(xlabel="dimension, sorted", ylabel="nats per sentence")
+    what = "position" if has_codes(ledger) else "dimension"
+    first = 0 if has_codes(ledger) else 1
+    axes.set(xlabel=what if has_codes(ledger) else f"{what}, sorted", ylabel="nats per sentence")
     axes.set(
-        ylim=(0.0, max(axes.get_ylim()[1], LEAST_TOP)), xlim=(0.4, len(ledger["rate_nats"]["per_dimension"]) + 0.6)
+        ylim=(0.0, max(axes.get_ylim()[1], LEAST_TOP)),
+        xlim=(first - 0.6, len(ledger["rate_nats"]["per_dimension"]) + first - 0.4),
     )
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     rates = sorted((cell["value"] for cell in ledger["rate_nats"]["per_dimension"]), reverse=True)
     most = next((i + 1 for i in range(len(rates)) if sum(rates[: i + 1]) >= 0.9 * sum(rates)), 0)
-    caption = f"{sum(rates):.2f} nats per sentence over {len(rates)} dimensions"
+    caption = f"{sum(rates):.2f} nats per sentence over {len(rates)} {what}s"
     if sum(rates) >= 0.005:
         caption += f", 90 % of them in {most}; the largest {_listed(rates)}"
     caption += ". Bars: 1.96 standard errors to either side."
-    return Picture("Rate of each dimension", caption, inline_svg(figure, name="rates", label=f"Rate. {caption}"))
+    return Picture(f"Rate of each {what}", caption, inline_svg(figure, name="rates", label=f"Rate. {caption}"))
 
 
 def _variances_picture(ledger: Mapping[str, Any]) -> Picture:

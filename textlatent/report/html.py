@@ -15,6 +15,8 @@ from textlatent.report.strip import equations, strips
 
 TEMPLATE = Path(__file__).parent / "report.html.jinja"
 Words = list[tuple[str, bool]]
+MOST_CODES = 32
+"""Rows of the table of what codes say; diagnosis.json holds all."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Content:
         course: pictures of the training.
         carries: pictures of each dimension's rate and variance, and of what each token gains.
         latent: pictures of z.
+        codebook: pictures of the codes, where z is codes.
         missing: for a section without its numbers, a sentence that names the command, by the section's key.
     """
 
@@ -47,6 +50,7 @@ class Content:
     course: Sequence[Picture] = ()
     carries: Sequence[Picture] = ()
     latent: Sequence[Picture] = ()
+    codebook: Sequence[Picture] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -61,6 +65,7 @@ def page(content: Content) -> str:
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     ledger = content.ledger
     pairs = (content.samples or {}).get("reconstructions") or []
+    codes = (content.diagnosis or {}).get("codes")
     return template.render(
         content=content,
         ledger=ledger,
@@ -69,6 +74,9 @@ def page(content: Content) -> str:
         strips=[] if ledger is None else strips(ledger),
         diagnosis=content.diagnosis,
         health=health(content.diagnosis),
+        codes=codes,
+        says=[] if codes is None else [code_row(each, codes) for each in codes["says"][:MOST_CODES]],
+        coded=ledger is not None and "codes_used" in ledger,
         verdict=[] if content.diagnosis is None else verdict(content.diagnosis),
         pairs=[differing_words(original, rebuilt) for original, rebuilt in pairs],
     )
@@ -90,6 +98,19 @@ def verdict(diagnosis: Mapping[str, Any]) -> list[str]:
         found = [f"None of the {made} checks that could be made, of {len(checks)}, found an illness."]
     advice = diagnosis.get("advice") or ""
     return found if any(advice in sentence for sentence in found) else [*found, advice]
+
+
+def code_row(said: Mapping[str, Any], codes: Mapping[str, Any]) -> dict[str, Any]:
+    """A code's row: its name, share of the sentences, where it stands, its words with their lift, examples."""
+    total = sum(said["positions"])
+    places = sorted(enumerate(said["positions"]), key=lambda place: -place[1])
+    return {
+        "code": said["code"],
+        "share": 100.0 * said["sentences"] / sum(codes["counts"][0]),
+        "places": [(p, 100.0 * count / total) for p, count in places[:2] if count >= 0.1 * total],
+        "words": [(word["word"], word["lift"]) for word in said["words"]],
+        "examples": said["examples"],
+    }
 
 
 def differing_words(original: str, rebuilt: str) -> tuple[Words, Words]:
@@ -139,4 +160,4 @@ def commands(text: str) -> Words:
 
 def _without_dimensions(row: LedgerRow) -> LedgerRow:
     """The row without its list of dimensions, which the page draws."""
-    return row._replace(remark=row.remark.split("; by dimension")[0])
+    return row._replace(remark=row.remark.split("; by dimension")[0].split("; by position")[0])

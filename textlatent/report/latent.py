@@ -60,6 +60,7 @@ class Map:
         group: of each sentence, an index of `names`, -1 for none, [N].
         names: of the groups.
         grouped_by: what the groups are: "label", "length in tokens".
+        points: what the points are: "posterior means", "code vectors".
         prior_centre: where the prior's mean lies in the plane; None where there is no factorised Gaussian prior.
     """
 
@@ -68,6 +69,7 @@ class Map:
     names: Sequence[str]
     grouped_by: str
     prior_centre: tuple[float, float] | None
+    points: str = "posterior means"
 
 
 def densities_picture(densities: Sequence[Density], *, total_correlation: float | None = None) -> Picture:
@@ -204,7 +206,8 @@ def _name_beside(axes: Axes, named: Sequence[Name]) -> None:
 
 
 def _map_caption(found: Map, count: int, drawn: int, has_rest: bool, apart: float) -> str:
-    caption = f"Posterior means of {drawn:,} of {count:,} sentences" if drawn < count else f"{count:,} posterior means"
+    what = found.points
+    caption = f"{what.capitalize()} of {drawn:,} of {count:,} sentences" if drawn < count else f"{count:,} {what}"
     caption += f" in their first two principal components, by {found.grouped_by}."
     caption += f" The groups explain {100 * apart:.0f} % of the variance seen here."
     if has_rest:

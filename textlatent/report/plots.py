@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from textlatent.report.course import draw_beta, draw_nats, draw_rate
-from textlatent.report.dimensions import draw_rates, draw_variances
+from textlatent.report.course import draw_beta, draw_nats, draw_rate, known, of_kind
+from textlatent.report.dimensions import draw_rates, draw_variances, has_codes
 from textlatent.report.drawing import BETA
 
 
@@ -28,12 +28,15 @@ def run_figure(
     left.set(xlabel="step", ylabel="nats per sentence", title="What a sentence costs")
     draw_rate(middle, metrics, target_rate)
     middle.set(xlabel="step", ylabel="nats per sentence", title="Rate and its weight")
-    _beside(middle, metrics)
+    if known(metrics_of_steps := of_kind(metrics, "log"), "rate_nats") or not metrics_of_steps:
+        _beside(middle, metrics)
     draw_rates(right, ledger)
     draw_variances(right, ledger)
-    right.set(xlabel="dimension, sorted", title="What each dimension carries")
+    what = "position" if has_codes(ledger) else "dimension"
+    right.set(xlabel=what if has_codes(ledger) else f"{what}, sorted", title=f"What each {what} carries")
     for axes, place in ((left, "best"), (middle, "lower right"), (right, "best")):
-        axes.legend(fontsize=7, frameon=False, loc=place)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7, frameon=False, loc=place)
     for axes in (left, middle, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)

@@ -62,11 +62,12 @@ class Strip:
 def equations(ledger: Ledger) -> list[list[Term]]:
     """The identities that hold in this ledger, each term with its nats; those without all their terms are left out."""
     exact = ledger["exact_entropy_nats"].get("these_sentences") or {"value": None}
+    nll = _best_nll(ledger)
     rows = (
         (("-ELBO", "neg_elbo_nats"), ("rate", "rate_nats"), ("distortion", "distortion_nats")),
         (("rate", "rate_nats"), ("information", "information_nats"), ("mismatch", "mismatch_nats")),
-        (("-ELBO", "neg_elbo_nats"), ("IW-NLL", "iw_nll_nats"), ("gap", "gap_nats")),
-        (("IW-NLL", "iw_nll_nats"), ("exact NLL", exact), ("excess", "excess_nats")),
+        (("-ELBO", "neg_elbo_nats"), nll, ("gap", "gap_nats")),
+        (nll, ("exact NLL", exact), ("excess", "excess_nats")),
     )
     found = []
     for row in rows:
@@ -103,14 +104,22 @@ def strips(ledger: Ledger) -> list[Strip]:
     return [*found, *_against_the_truth(ledger, total)]
 
 
+def _best_nll(ledger: Ledger) -> tuple[str, str]:
+    """The name and key of the NLL that gap and excess are of."""
+    known = ledger.get("marginal_nll_nats", {"value": None})["value"] is not None
+    return ("NLL", "marginal_nll_nats") if known else ("IW-NLL", "iw_nll_nats")
+
+
 def _against_the_truth(ledger: Ledger, total: float) -> list[Strip]:
-    nll, gap = _value(ledger, "iw_nll_nats"), _value(ledger, "gap_nats")
-    if nll is None or gap is None:
+    name, key = _best_nll(ledger)
+    nll, gap = _value(ledger, key), _value(ledger, "gap_nats")
+    if nll is None or (gap is None and _value(ledger, "excess_nats") is None):
         return []
     exact, excess = ledger["exact_entropy_nats"].get("these_sentences"), _value(ledger, "excess_nats")
     if exact is None or excess is None:
-        return [Strip("-ELBO", _parts([("IW-NLL", nll), ("gap", gap)], total))]
-    return [Strip("-ELBO", _parts([("exact entropy", exact["value"]), ("excess", excess), ("gap", gap)], total))]
+        return [Strip("-ELBO", _parts([(name, nll), ("gap", gap)], total))]
+    left = [] if gap is None else [("gap", gap)]  # without one, it is in the excess
+    return [Strip("-ELBO", _parts([("exact entropy", exact["value"]), ("excess", excess), *left], total))]
 
 
 def _value(ledger: Ledger, key: str) -> float | None:

@@ -9,9 +9,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from textlatent.diagnostics.codes import is_quantised
 from textlatent.diagnostics.projection import aggregate_density, principal_plane
 from textlatent.diagnostics.use import gain_per_position
 from textlatent.nats.gaussian import DiagonalGaussian
+from textlatent.report.codes import code_pictures
 from textlatent.report.course import course_pictures, of_kind
 from textlatent.report.dimensions import dimension_pictures
 from textlatent.report.drawing import Picture
@@ -91,8 +93,17 @@ def gather(run: Run) -> Content:
         course=course,
         carries=[*_dimensions(ledger, missing), *_use(run, missing)],
         latent=_latent(run, scores, ledger, missing),
+        codebook=_codebook(diagnosis, metrics, ledger),
         missing=missing,
     )
+
+
+def _codebook(
+    diagnosis: Mapping[str, Any] | None, metrics: list[dict[str, Any]], ledger: Mapping[str, Any] | None
+) -> list[Picture]:
+    """The codes' pictures, where there are codes and they were looked at."""
+    codes = (diagnosis or {}).get("codes")
+    return [] if codes is None else code_pictures(codes, metrics, ledger)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
@@ -145,6 +156,9 @@ def _latent(
     if scores is None:
         missing["latent"] = f"There are no Scores yet; `textlatent evaluate {run.folder}` makes them."
         return []
+    names = run.corpus_card.get("labels") or []
+    if is_quantised(scores) and scores.z is not None and len(scores) > 1:
+        return [map_picture(_map(scores, scores.z[0].double(), False, names, points="code vectors"))]
     if scores.posterior_mean is None or scores.posterior_log_variance is None:
         missing["latent"] = "The encoder has no density, so there is no aggregate posterior to show."
         return []
@@ -154,7 +168,6 @@ def _latent(
     posterior, scaled = _standardised(scores)
     correlation = (ledger or {}).get("mismatch_nats", {}).get("total_correlation") or {}
     densities = _densities(scores, posterior, scaled, ledger)
-    names = run.corpus_card.get("labels") or []
     return [
         densities_picture(densities, total_correlation=correlation.get("value")),
         map_picture(_map(scores, posterior.mean, scaled, names)),
@@ -198,16 +211,16 @@ def _densities(
     return found
 
 
-def _map(scores: Scores, mean: Tensor, scaled: bool, names: list[str]) -> Map:
+def _map(scores: Scores, mean: Tensor, scaled: bool, names: list[str], *, points: str = "posterior means") -> Map:
     """The means, grouped by label; by length where there are no labels."""
     plane = principal_plane(mean)
     centre = tuple((-plane.centre @ plane.axes.T).tolist()) if scaled else None
     if scores.label is not None and names and bool((scores.label >= 0).any()):
-        return Map(plane, scores.label, names, "label", centre)
+        return Map(plane, scores.label, names, "label", centre, points)
     tokens = scores.need("tokens")
     quarters = torch.tensor([0.25, 0.5, 0.75])
     borders = tokens.double().quantile(quarters.double()).round().long().unique()
     group = torch.bucketize(tokens, borders, right=True)
     edges = [int(tokens.min()), *borders.tolist(), int(tokens.max()) + 1]
     spans = [f"{low} to {high - 1}" for low, high in zip(edges, edges[1:], strict=False)]
-    return Map(plane, group, spans, "length in tokens", centre)
+    return Map(plane, group, spans, "length in tokens", centre, points)
