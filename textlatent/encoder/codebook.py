@@ -190,18 +190,18 @@ class Codebook(nn.Module):
         To be called on every process after the weights were updated: what it sets, nothing of this step overwrites.
 
         Args:
-            reduce: returns the sum of a tensor over all processes; the same number of calls on each of them.
+            reduce: returns the sum of a tensor over all processes.
         """
         if not self._step:  # this process had no sentence; others may have had some
             self.observe(self.vectors[:0], self.usage[:0].long(), draw=self.usage[:0])
-        number, *rest = [reduce(each) for each in self._step]
-        self._step = []
+        (number, *rest), self._step = self._step, []
+        number = reduce(number)
         self._use(number)
         if self.decay is not None:
-            self._roll(number, rest.pop(0))
-        self.revived = None
-        if self.revive_below is not None:
-            fell, total = rest
+            self._roll(number, reduce(rest.pop(0)))
+        self.revived = self.dead()
+        if self.revived.any():  # usage is the same on every process, so that all of them come here or none
+            fell, total = (reduce(each) for each in rest)
             self.revived = self.revive(total[fell == 1])
 
     def _use(self, number: Tensor) -> None:

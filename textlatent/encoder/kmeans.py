@@ -58,17 +58,17 @@ def spread_out(points: Float[Tensor, "M d"], *, count: int, seed: int) -> Float[
     """
     if len(points) < count:
         raise ValueError(f"{count} codes need as many vectors to start from, got {len(points)}; give more sentences.")
-    draws = torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(points.device)
-    chosen = (draws[:1] * len(points)).long()
-    squared = (points - points[chosen]).square().sum(1).double()
+    draws = torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    chosen = [int(draws[0] * len(points))]
+    squared = (points - points[chosen[0]]).square().sum(1)
     for draw in draws[1:]:
-        mass = squared.cumsum(0)
-        # Where all points are codes already there is no mass left, and every point is as good.
-        target = torch.where(mass[-1] > 0, draw * mass[-1], draw)
-        places = torch.where(mass[-1] > 0, mass, torch.arange(1, len(points) + 1, device=mass.device) / len(points))
-        following = torch.searchsorted(places, target[None], right=True).clamp(max=len(points) - 1)
-        chosen = torch.cat([chosen, following])
-        squared = torch.minimum(squared, (points - points[following]).square().sum(1).double())
+        mass = squared.cpu().double().cumsum(0)  # a GPU's running sums may differ from run to run
+        if mass[-1] > 0.0:
+            following = int(torch.searchsorted(mass, draw * mass[-1], right=True).clamp(max=len(points) - 1))
+        else:  # every point is a code already
+            following = int(draw * len(points))
+        chosen.append(following)
+        squared = torch.minimum(squared, (points - points[following]).square().sum(1))
     return points[chosen].clone()
 
 
