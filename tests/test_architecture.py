@@ -42,7 +42,7 @@ ANYWHERE_BUT = {"recipe", "cli", "__init__", "__main__"}
 # foreign library -> rooms (or single files) that may import it
 FOREIGN: dict[str, set[str]] = {
     "transformers": {"encoder", "prior", "decoder", "models", "contrasts", "corpus.tokenizer"},
-    "huggingface_hub": {"decoder", "models", "contrasts"},  # transformers' own check of configurations, `dataclasses.strict`
+    "huggingface_hub": {"decoder", "models", "contrasts"},  # the check of transformers' configurations, `strict`
     "datasets": {"corpus", "metrics.columns"},  # in the latter, the types of `evaluate`'s columns
     "sentencepiece": {"corpus"},
     "accelerate": {"training"},

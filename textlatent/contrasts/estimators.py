@@ -110,7 +110,7 @@ def generator_loss(
         return _boundary(model, drawn, cost=cost), mean
     if estimator == "rebar":
         uniform = noise((model.config.words, model.config.vocab_size), 1)
-        return _rebar(model, drawn, uniform, cost=cost, temperature=temperature), mean
+        return rebar_terms(model, drawn, uniform, cost=cost, temperature=temperature).mean(), mean
     rows = _rows(model, drawn, noise, estimator=estimator, temperature=temperature)
     return cost_of_rows(model.discriminator, rows, cost=cost).sum(1).mean(), mean
 
@@ -185,9 +185,9 @@ def _boundary(model: BigramGAN, drawn: Drawn, *, cost: str) -> Float[Tensor, ""]
     return (terms * drawn.live).sum(1).mean()
 
 
-def _rebar(
+def rebar_terms(
     model: BigramGAN, drawn: Drawn, uniform: Float[Tensor, "N T V"], *, cost: str, temperature: float
-) -> Float[Tensor, ""]:
+) -> Float[Tensor, " N"]:
     """REBAR on each word given those before it; its critic is the cost of the word itself, not of those to come."""
     first, pair = pair_costs(model, cost=cost)
     costs = torch.cat([first.expand(len(drawn.words), 1, -1), pair[drawn.words[:, :-1]]], 1)
@@ -200,7 +200,7 @@ def _rebar(
         uniform=uniform,
         temperature=temperature,
     )
-    return (terms * drawn.live).sum(1).mean()
+    return (terms * drawn.live).sum(1)
 
 
 def _rows(
