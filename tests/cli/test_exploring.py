@@ -10,7 +10,7 @@ import textlatent.run
 from textlatent.cli.main import main
 from textlatent.diagnostics.probe import judge, more_accurate
 from textlatent.run.arithmetic import Arithmetic
-from textlatent.run.neighbours import Neighbour
+from textlatent.run.neighbours import UNITS, Neighbour
 from textlatent.run.probe import ProbeResult, ProbeRow
 
 Command = Callable[..., list[str]]
@@ -77,7 +77,11 @@ def test_arithmetic(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_neighbours(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = answer(monkeypatch, "neighbours", [Neighbour(0.25, "a b", 7, "sea"), Neighbour(1.5, "c", 12, None)])
+    calls = answer(
+        monkeypatch,
+        "neighbours",
+        [Neighbour(0.25, "a b", 7, "sea", UNITS["kl"]), Neighbour(1.5, "c", 12, None, UNITS["kl"])],
+    )
     out = command("neighbours", "RUN", "a", "--count", "2", "--split", "valid", "--distance", "kl")
     assert calls == [(("RUN", "a"), {"count": 2, "split": "valid", "distance": "kl", "checkpoint": "final"})]
     assert out == ["distance: symmetric KL, nats", "0.250   7  sea  a b", "1.500  12  -    c"]

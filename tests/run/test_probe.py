@@ -26,6 +26,8 @@ def silent(event: dict[str, Any]) -> None:
 class _Model:
     """z = +-1 by the word of the class (or 0 where it is deaf), far above the noise; decoding says the word back."""
 
+    deterministic = False
+
     def __init__(self, *, deaf: bool = False, silent: bool = False, latent_size: int = 1) -> None:
         self.config, self.deaf, self.silent = SimpleNamespace(latent_size=latent_size), deaf, silent
 

@@ -12,10 +12,13 @@ from textlatent.cli.using import Beams, Checkpoint, RunArgument, Split
 
 
 class Distance(StrEnum):
-    """Between two posteriors."""
+    """Between two posteriors, two sentences' codes, or two points."""
 
     mean = "mean"
     kl = "kl"
+    codes = "codes"
+    vectors = "vectors"
+    points = "points"
 
 
 def probe(
@@ -81,19 +84,19 @@ def neighbours(
     count: Annotated[int, typer.Option(min=1, help="How many.")] = 5,
     split: Annotated[Split, typer.Option(help="Where to look.")] = Split.train,
     distance: Annotated[
-        Distance, typer.Option(help="Between means, in prior standard deviations; or symmetric KL, in nats.")
-    ] = Distance.mean,
+        Distance | None,
+        typer.Option(help="Of posteriors mean or kl (nats), of codes codes or vectors, of points points."),
+    ] = None,
     checkpoint: Checkpoint = "final",
 ) -> None:
     """Find the sentences nearest to one in z."""
     from textlatent import run as verbs
 
     found = verbs.neighbours(run, sentence, count=count, split=split, distance=distance, checkpoint=checkpoint)
-    unit = "symmetric KL, nats" if distance is Distance.kl else "between means, prior standard deviations"
     labelled = any(each.label is not None for each in found)
     names = ("distance", "row", *(["label"] if labelled else []), "sentence")
     rows = [
         (number(each.distance), str(each.row), *([each.label or "-"] if labelled else []), each.sentence)
         for each in found
     ]
-    table(Console(), names, rows, title=f"distance: {unit}", right=(0, 1))
+    table(Console(), names, rows, title=f"distance: {found[0].unit}", right=(0, 1))

@@ -11,6 +11,9 @@ from textlatent.diagnostics.contender import QUANTITIES, Contender, Measure, Mem
 from textlatent.diagnostics.table import Cell, Table
 from textlatent.scores import Scores
 
+UNDEFINED = "undefined"
+"""What is written for the nats of a model without a density (THEORY T6d)."""
+
 _LOWER_IS_BETTER = ("neg_elbo", "iw_nll")  # a rate alone is neither good nor bad, nor is a distortion alone
 
 
@@ -33,11 +36,15 @@ class Comparison:
     def best(self, quantity: str) -> list[Contender]:
         """The one with the lowest mean and every one whose difference from it is within 1.96 standard errors.
 
-        Several are as good as one another here: nothing is called best that is not told from the next.
+        Several are as good as one another here: nothing is called best that is not told from the next. A contender
+        for which the quantity is undefined takes no part.
         """
-        lowest = min(self.contenders, key=lambda each: each.measure(quantity).value)
-        gaps = {each.name: each.difference(lowest, quantity) for each in self.contenders}
-        return [c for c in self.contenders if c is lowest or not gaps[c.name].interval[0] > 0]
+        known = [each for each in self.contenders if not math.isnan(each.measure(quantity).value)]
+        if not known:
+            return []
+        lowest = min(known, key=lambda each: each.measure(quantity).value)
+        gaps = {each.name: each.difference(lowest, quantity) for each in known}
+        return [c for c in known if c is lowest or not gaps[c.name].interval[0] > 0]
 
     def values(self) -> Table:
         """What each contender costs and carries, one row each."""
@@ -164,15 +171,21 @@ def what_differs(one: Scores, other: Scores) -> str | None:
 
 
 def _with_error(value: float, se: float) -> str:
+    if math.isnan(value):
+        return UNDEFINED
     return f"{value:z.2f}" if math.isnan(se) else f"{value:z.2f} ± {se:.2f}"
 
 
 def _measured(measure: Measure) -> str:
+    if math.isnan(measure.value):
+        return UNDEFINED
     spread = "" if math.isnan(measure.sd_over_seeds) else f" ({measure.sd_over_seeds:.2f})"
     return _with_error(measure.value, measure.se) + spread
 
 
 def _difference(measure: Measure) -> str:
+    if math.isnan(measure.value):
+        return UNDEFINED
     low, high = measure.interval
     over = "" if math.isnan(measure.se_over_seeds) else f" ± {measure.se_over_seeds:.3f}"
     return f"{measure.value:+z.3f} ± {measure.se:.3f}{over} [{low:+z.3f}, {high:+z.3f}]"

@@ -23,11 +23,17 @@ from textlatent.report.drawing import (
 )
 
 Events = Sequence[Mapping[str, Any]]
+UNDEFINED_RATE = "undefined: points have no density"
 
 
 def of_kind(metrics: Events, kind: str) -> Events:
     """The events of metrics.jsonl of one kind: log or validate."""
     return [event for event in metrics if event["event"] == kind]
+
+
+def known(events: Events, key: str) -> list[float]:
+    """The values of a key, of the events that have one."""
+    return [event[key] for event in events if event[key] is not None]
 
 
 def draw_nats(axes: Axes, metrics: Events, exact: float | None) -> list[Label]:
@@ -36,12 +42,15 @@ def draw_nats(axes: Axes, metrics: Events, exact: float | None) -> list[Label]:
     at = [event["step"] for event in steps]
     labels = []
     for key, colour, name in (("neg_elbo_nats", INK, "-ELBO"), ("distortion_nats", DISTORTION, "distortion")):
+        # None where the prior learns alone (no distortion) or there is none (no rate): a gap in the line
         axes.plot(at, [event[key] for event in steps], color=colour, lw=1.0, alpha=0.55, label=f"{name}, training")
-        labels += [Label(event[key], name.replace("-", "\N{MINUS SIGN}"), colour) for event in steps[-1:]]
+        last = [event[key] for event in steps if event[key] is not None][-1:]
+        labels += [Label(value, name.replace("-", "\N{MINUS SIGN}"), colour) for value in last]
+    rated = [event for event in validations if event["neg_elbo_nats"] is not None]
     axes.errorbar(
-        [event["step"] for event in validations],
-        [event["neg_elbo_nats"] for event in validations],
-        yerr=[1.96 * (event["neg_elbo_nats_se"] or 0.0) for event in validations],
+        [event["step"] for event in rated],
+        [event["neg_elbo_nats"] for event in rated],
+        yerr=[1.96 * (event["neg_elbo_nats_se"] or 0.0) for event in rated],
         fmt="o",
         ms=4.0,
         color=INK,
@@ -50,9 +59,9 @@ def draw_nats(axes: Axes, metrics: Events, exact: float | None) -> list[Label]:
     if exact is not None:
         axes.axhline(exact, color=QUIET, ls="--", lw=1.0, label=f"exact entropy {exact:.2f}")
         labels.append(Label(exact, f"entropy {exact:.2f}", QUIET))
-    shown = [event["neg_elbo_nats"] for event in [*steps[len(steps) // 10 :], *validations]]
+    shown = known([*steps[len(steps) // 10 :], *validations], "neg_elbo_nats")
     if shown:
-        lowest = min([*shown, *(event["distortion_nats"] for event in steps)])
+        lowest = min([*shown, *known(steps, "distortion_nats")])
         axes.set_ylim(0.9 * lowest, 1.05 * max(shown))
     return labels
 
@@ -60,7 +69,10 @@ def draw_nats(axes: Axes, metrics: Events, exact: float | None) -> list[Label]:
 def draw_rate(axes: Axes, metrics: Events, target: float | None) -> list[Label]:
     """The rate while training and on the validation sentences, and the rate asked for."""
     steps, validations = of_kind(metrics, "log"), of_kind(metrics, "validate")
-    rates = [event["rate_nats"] for event in steps]
+    rates = known(steps, "rate_nats")
+    if not rates:
+        axes.text(0.5, 0.5, UNDEFINED_RATE, transform=axes.transAxes, ha="center", va="center", color=QUIET, wrap=True)
+        return []
     axes.plot([event["step"] for event in steps], rates, color=RATE, lw=1.0, alpha=0.55, label="rate, training")
     axes.errorbar(
         [event["step"] for event in validations],
@@ -164,11 +176,9 @@ def course_pictures(
     """
     if not of_kind(metrics, "log"):
         return []
-    pictures = [
-        _nats_picture(metrics, exact, collapse),
-        _rate_picture(metrics, target, collapse),
-        _beta_picture(metrics, collapse),
-    ]
+    pictures = [_nats_picture(metrics, exact, collapse)]
+    if known(of_kind(metrics, "log"), "rate_nats"):
+        pictures += [_rate_picture(metrics, target, collapse), _beta_picture(metrics, collapse)]
     if known_information(metrics):
         pictures.append(_information_picture(metrics))
     return pictures
@@ -179,10 +189,13 @@ def _nats_picture(metrics: Events, exact: float | None, collapse: int | None) ->
     labels = draw_nats(axes, metrics, exact)
     axes.set_ylabel("nats per sentence")
     _over_steps(axes, metrics, labels, collapse)
-    last = of_kind(metrics, "log")[-1]
+    both = (("-ELBO", "neg_elbo_nats"), ("distortion", "distortion_nats"))
+    ends = [(name, values[-1]) for name, key in both if (values := known(of_kind(metrics, "log"), key))]
+    first, *others = (f"{name} ends at {value:.2f} nats per sentence" for name, value in ends)
+    rest = "".join(f", {each.replace(' ends', '').removesuffix(' nats per sentence')}" for each in others)
     caption = (
-        f"-ELBO ends at {last['neg_elbo_nats']:.2f} nats per sentence, distortion at {last['distortion_nats']:.2f}, on "
-        "the batches trained on. Dots: -ELBO of the validation sentences, with 1.96 standard errors to either side."
+        f"{first}{rest}, on the batches trained on. Dots: -ELBO of the validation sentences, with 1.96 standard errors "
+        "to either side."
     )
     return _picture(figure, "What a sentence costs", caption)
 

@@ -66,6 +66,11 @@ def diagnose(
     run = run if isinstance(run, Run) else Run(run)
     if not run.recipe.model.latent_size:
         raise ValueError(f"{run.folder}: {NO_LATENT}")
+    if run.recipe.model.type == "deterministic":
+        raise ValueError(
+            f"{run.folder}: its encoder gives points, which have no density: there is no rate to judge. `reconstruct` "
+            "and `probe` say what they hold."
+        )
     verdict.read_thresholds(thresholds)  # a wrong name is better known before the sentences are scored
     accelerator = accelerator or launch()
     wanted = [name for name in NAMES if conditions or name not in _ELSEWHERE]

@@ -8,17 +8,23 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textlatent.encoder.codes import SentenceCodes
-from textlatent.models import Autoencoder
+from textlatent.models import Autoencoder, SentenceAutoencoder
 from textlatent.nats.gaussian import DiagonalGaussian, kl_per_dimension, standardise
 from textlatent.run.folder import Run
 from textlatent.run.kinds import by_kind
 from textlatent.run.posterior import with_posterior
 
-UNITS = {"mean": "prior standard deviations", "kl": "nats", "codes": "positions", "vectors": "the codes' own unit"}
+UNITS = {
+    "mean": "between means, prior standard deviations",
+    "kl": "symmetric KL, nats",
+    "codes": "positions that differ",
+    "vectors": "between the codes' vectors, in their own unit",
+    "points": "between points, in their own unit",
+}
 """What each distance is counted in."""
 
-GAUSSIAN, CODES = ("mean", "kl"), ("codes", "vectors")
-"""The distances there are between posteriors and between codes, the usual one first."""
+GAUSSIAN, CODES, POINTS = ("mean", "kl"), ("codes", "vectors"), ("points",)
+"""The distances there are between posteriors, between codes and between points, the usual one first."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +32,18 @@ class Neighbour:
     """A sentence near another.
 
     Attributes:
-        distance: in the unit that `UNITS` names.
+        distance: how far away.
         sentence: as it stands in the split.
         row: its line in its file, from 1.
         label: its label's name; None where there are no labels.
+        unit: the distance's, one of `UNITS`.
     """
 
     distance: float
     sentence: str
     row: int
     label: str | None
+    unit: str = UNITS["mean"]
 
 
 def distances(one: DiagonalGaussian, others: DiagonalGaussian, *, distance: str = "mean") -> Float[Tensor, " N"]:
@@ -95,7 +103,7 @@ def neighbours(
         count: how many.
         split: train, valid or test.
         distance: between posteriors "mean" (the usual one), in the prior's standard deviations, or "kl", symmetric, in
-            nats; between codes "codes" (the usual one), positions that differ, or "vectors".
+            nats; between codes "codes" (the usual one), positions that differ, or "vectors"; between points "points".
         checkpoint: "final", "best" or "step-N".
 
     Raises:
@@ -119,7 +127,15 @@ def neighbours(
     columns = encoded.dataset[encoded.index[list(found.values())].tolist()]
     labels = [names[i] if i >= 0 else None for i in encoded.label[list(found.values())].tolist()]
     every = zip(found.items(), columns["row"], labels, strict=True)
-    return [Neighbour(away[at].item(), text, row, label) for (text, at), row, label in every]
+    unit = UNITS[distance or _usual(model)]
+    return [Neighbour(away[at].item(), text, row, label, unit) for (text, at), row, label in every]
+
+
+def _usual(model: Autoencoder) -> str:
+    """The distance that is meant where none is named."""
+    if model.quantiser is not None:
+        return CODES[0]
+    return POINTS[0] if isinstance(model, SentenceAutoencoder) else GAUSSIAN[0]
 
 
 def _away(model: Autoencoder, sentences: list[str], distance: str | None) -> Float[Tensor, " N"]:
@@ -128,6 +144,11 @@ def _away(model: Autoencoder, sentences: list[str], distance: str | None) -> Flo
         codes: SentenceCodes = model.encode(sentences)
         one, others = codes.select(slice(0, 1)), codes.select(slice(1, None))
         return code_distances(one, others, distance=distance or CODES[0])
+    if isinstance(model, SentenceAutoencoder):
+        points = model.encode(sentences)
+        if distance not in (None, *POINTS):
+            raise ValueError(f"distance must be {', '.join(POINTS)} where z are points, got {distance!r}.")
+        return torch.linalg.vector_norm(points.mean[1:].double() - points.mean[0].double(), dim=1)
     gaussian = with_posterior(model, what="neighbours")
     with torch.no_grad():
         prior = gaussian.prior_distribution().moments

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from textlatent.corpus.encoding import EncodedSplit
 from textlatent.diagnostics.probe import Judged, majority, more_accurate, probe_texts, probe_vectors
-from textlatent.models import SentenceVAE
+from textlatent.models import Autoencoder
 from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.nats.montecarlo import Estimate
 from textlatent.nats.noise import normal
@@ -188,7 +188,7 @@ class _Table:
         self.rows.append(ProbeRow(name, tested_on, judged, over_majority, over_words))
 
 
-def _add_rows(table: _Table, model: SentenceVAE, seed: int, progress: Progress) -> None:
+def _add_rows(table: _Table, model: Autoencoder, seed: int, progress: Progress) -> None:
     """The baselines, then what the model puts out."""
     table.add("majority", "real text", table.majority)
     table.add("bag of words", "real text", table.words)
@@ -201,8 +201,13 @@ def _add_rows(table: _Table, model: SentenceVAE, seed: int, progress: Progress) 
         progress({"event": "note", "text": f"encoding {len(texts):,} sentences of {name}"})
         posterior[name] = model.encode(texts)
     table.add("latents", "their means", table.of_vectors({name: each.mean for name, each in posterior.items()}))
-    drawn = {name: draw(each, seed=seed, first=i) for i, (name, each) in enumerate(posterior.items())}
-    table.add("latents drawn", "z drawn", table.of_vectors(drawn))
+    if model.deterministic:
+        table.add(
+            "latents drawn", "z drawn", None, "z is a function of the sentence: the row above says what it tells."
+        )
+    else:
+        drawn = {name: draw(each, seed=seed, first=i) for i, (name, each) in enumerate(posterior.items())}
+        table.add("latents drawn", "z drawn", table.of_vectors(drawn))
     rebuilt, written = _decoded(table, model, posterior, seed, progress)
     for name, made in (("reconstructions", rebuilt), ("written for class", written)):
         if any(text.strip() for text in made["train"]):
@@ -212,7 +217,7 @@ def _add_rows(table: _Table, model: SentenceVAE, seed: int, progress: Progress) 
 
 
 def _decoded(
-    table: _Table, model: SentenceVAE, posterior: dict[str, DiagonalGaussian], seed: int, progress: Progress
+    table: _Table, model: Autoencoder, posterior: dict[str, Any], seed: int, progress: Progress
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """The sentences of train and valid rebuilt, and as many written for their labels."""
     rebuilt, written = {}, {}
@@ -221,8 +226,9 @@ def _decoded(
         say = partial(decode, model, progress=progress)
         rebuilt[name] = say(posterior[name].mean, lengths=lengths, what=f"reconstructing {name}")
         rows = same_class(table.label[name], seed=seed)
-        members = DiagonalGaussian(posterior[name].mean[rows], posterior[name].log_variance[rows])
-        z = draw(members, seed=seed, first=first)
+        z = posterior[name].mean[rows]
+        if isinstance(posterior[name], DiagonalGaussian):
+            z = draw(DiagonalGaussian(z, posterior[name].log_variance[rows]), seed=seed, first=first)
         torch.manual_seed(seed)
         written[name] = say(z, lengths=lengths[rows], what=f"writing for {name}", do_sample=True, top_k=0)
     return rebuilt, written
@@ -246,7 +252,7 @@ def same_class(label: Int[Tensor, " N"], *, seed: int) -> Int[Tensor, " N"]:
 
 
 def decode(
-    model: SentenceVAE,
+    model: Autoencoder,
     z: Float[Tensor, "N D"],
     *,
     lengths: Int[Tensor, " N"],
@@ -254,7 +260,7 @@ def decode(
     what: str,
     **generation: Any,
 ) -> list[str]:
-    """A sentence for each z, as `SentenceVAE.decode`, those of like `lengths` decoded together."""
+    """A sentence for each z, as `Autoencoder.decode`, those of like `lengths` decoded together."""
     texts = [""] * len(z)
     for done, rows in enumerate(lengths.argsort(stable=True).split(BATCH)):
         for row, text in zip(rows.tolist(), model.decode(z[rows], batch_size=BATCH, **generation), strict=True):

@@ -73,7 +73,7 @@ def diagnose(
     run: Run | str | Path,
     *,
     conditions: bool = True,
-    refine: bool = False,
+    refine: bool = True,
     sentences: int | None = None,
     split: str | None = None,
     checkpoint: str = "final",
@@ -84,6 +84,18 @@ def diagnose(
 ) -> Diagnosis:
     """The verdict on a run, written to diagnosis.json; what is said of words has no value here.
 
+    Args:
+        run: a Run or its folder.
+        conditions: also score another row's z, draws of the prior and its mean.
+        refine: posteriors of rows are not refined; a note says so where they were asked for.
+        sentences: how many rows, drawn by data.split_seed; the recipe's evaluation.rows if not given.
+        split: train, valid or test; the recipe's evaluation.split if not given.
+        checkpoint: "final", "best" or "step-N".
+        baseline: there is none for rows.
+        accelerator: shares the work among its processes; those this one was launched with if not given.
+        progress: called with {"event": "progress", "done", "total"} and notes.
+        **thresholds: of `diagnostics.checks.Thresholds`.
+
     Raises:
         ValueError: the encoder gives points, an unknown threshold, split or checkpoint.
     """
@@ -91,6 +103,8 @@ def diagnose(
     verdict.read_thresholds(thresholds)
     if baseline is not None:
         raise ValueError("a baseline is a language model; rows of numbers have none. Leave it out.")
+    if refine and progress is not None:
+        progress({"event": "note", "text": "posteriors of rows of numbers are not refined: no inference gap is told."})
     model, name = model_at(run, checkpoint), split or recipe.evaluation.split
     if not model.has_density:
         raise ValueError(f"{run.folder}: {NO_DENSITY}, so that there is nothing to diagnose; its error is its ledger.")
