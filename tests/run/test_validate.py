@@ -169,10 +169,15 @@ def test_the_arithmetic_counts_the_parameters_of_the_model(
         {"prior": "vamp"},
         {"encoder": {"batch_norm": 0.5}},
         {"prior": "vamp", "latent_size": 0},
+        {"type": "deterministic"},
+        {"type": "vq"},
+        {"type": "vq", "codebook": {"decay": None, "gradient_rule": "both"}, "code_prior": {"type": "independent"}},
+        {"type": "vq", "codebook": {"decay": None, "books": "position"}, "code_prior": {"type": "autoregressive"}},
     ],
 )
 def test_and_those_of_other_priors_and_posteriors(corpus: Path, model: dict[str, Any]) -> None:
-    recipe = load_recipe(_recipe(corpus, model={"latent_size": 3} | model))
+    size = {} if model.get("type") == "vq" else {"latent_size": 3}
+    recipe = load_recipe(_recipe(corpus, model=size | model))
     tokenizer = build_tokenizer(recipe, build_corpus(recipe.data))
     vae, cost = build_model(recipe, tokenizer), estimate(recipe, vocabulary=len(tokenizer), cores=1)
     assert cost is not None
@@ -208,6 +213,22 @@ def test_every_further_draw_costs_the_decoder_the_same(corpus: Path) -> None:
         found.append(cost.flops)
     assert found[2] - found[0] == pytest.approx(4 * (found[1] - found[0]))
     assert found[0] < found[1] < 2 * found[0]
+
+
+def test_a_part_that_is_held_costs_less(corpus: Path) -> None:
+    """A prior that learns alone needs the encoder's forward pass, a third of its operations, and no decoder."""
+    model = {"type": "vq", "code_prior": {"type": "independent"}}
+
+    def flops(*learn: str) -> float:
+        cost = estimate(
+            load_recipe(_recipe(corpus, model=model, stages=[{"learn": list(learn)}])), vocabulary=100, cores=1
+        )
+        assert cost is not None
+        return cost.flops
+
+    whole, decoder, prior = flops("encoder", "decoder"), flops("decoder"), flops("prior")
+    assert 0 < prior < decoder < whole
+    assert whole - decoder == pytest.approx(2 * prior)
 
 
 def test_a_dry_run_trains_two_steps_and_leaves_nothing(

@@ -9,7 +9,7 @@ from accelerate import PartialState
 
 from tests.toy_run import merged, toy_trainer
 
-CLOCK = ("seconds", "tokens_per_second")
+CLOCK = ("seconds", "tokens_per_second", "sentences_per_second")
 """What differs between two equal runs."""
 
 

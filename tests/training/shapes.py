@@ -34,6 +34,7 @@ def _training(values: dict[str, Any]) -> dict[str, Any]:
         "logs": [event for event in events if event["event"] == "log"],
         "validations": [event for event in events if event["event"] == "validate"],
         "weights": torch.cat([p.detach().flatten() for p in trainer.model.parameters()]).tolist(),
+        "buffers": torch.cat([b.flatten().double() for b in trainer.model.buffers()] or [torch.zeros(0)]).tolist(),
         "objective": trainer.position.objective,
         "tokens": trainer.position.tokens,
     }

@@ -99,13 +99,16 @@ def sample(
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     temperature: Annotated[float | None, typer.Option(help="Below 1, likelier words; 1 is P_dec itself.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw only from the likeliest words of this total mass.")] = None,
+    code_temperature: Annotated[
+        float | None, typer.Option(help="Of a prior over codes: below 1, likelier ones; 1 is P_pri itself.")
+    ] = None,
     beams: Beams = 1,
     checkpoint: Checkpoint = "final",
 ) -> None:
     """Write sentences from draws of the prior."""
     from textlatent import run as verbs
 
-    drawing = {"temperature": temperature, "top_p": top_p}
+    drawing = {"temperature": temperature, "top_p": top_p, "code_temperature": code_temperature}
     settings: dict[str, Any] = {name: value for name, value in drawing.items() if value is not None}
     for text in verbs.sample(run, count, seed=seed, checkpoint=checkpoint, num_beams=beams, **settings):
         typer.echo(text)
@@ -154,7 +157,9 @@ def interpolate(
 def encode(
     run: RunArgument,
     file: FileArgument,
-    output: Annotated[str, typer.Argument(help="NAME.safetensors (mean, log_variance) or NAME.npy (means).")],
+    output: Annotated[
+        str, typer.Argument(help="NAME.safetensors (mean, log_variance; of codes z, codes) or NAME.npy (means, or z).")
+    ],
     checkpoint: Checkpoint = "final",
 ) -> None:
     """Write the posteriors of a file's sentences."""

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from textlatent.recipe.model import MIXTURE_COMPONENTS, SMALL, VAMP_COMPONENTS, Decoder, Encoder
+from textlatent.recipe.model import MIXTURE_COMPONENTS, SMALL, VAMP_COMPONENTS, Decoder, Encoder, Model
 from textlatent.recipe.schema import Recipe
+from textlatent.recipe.training import Stage
 
 # Measured on one core of an AMD EPYC with AVX-512 and its bf16 products, recipes quickstart, tatoeba and ptb/cpu:
 # 45 to 60 GFLOP/s in fp32, 62 to 107 in bf16 (the larger models the faster).
@@ -94,12 +95,11 @@ def estimate(recipe: Recipe, *, vocabulary: int, cores: int) -> Estimate | None:
     enc, dec = shape_of(model.encoder, longest), shape_of(model.decoder, longest + slots)
     if enc is None or dec is None:
         return None
-    size = model.latent_size
+    size = model.codebook.positions * model.codebook.size if model.type == "vq" else model.latent_size
     maps = (slots + (model.decoder.inject != "prefix")) * dec.hidden * (size + 1) if size else 0
     enc = enc if size else replace(enc, layers=0)  # a language model has no encoder
     encoder = (vocabulary + enc.positions + 2 + 2) * enc.hidden + enc.layers * _layer(enc) if size else 0
-    encoder += (2 if model.encoder.fixed_variance is None else 1) * size * (enc.hidden + 1)
-    encoder += size if model.encoder.batch_norm is not None else 0
+    encoder += _to_z(model, enc.hidden, size)
     decoder = (vocabulary + dec.positions + 2) * dec.hidden + dec.layers * _layer(dec) + maps
     prior = _prior_parameters(recipe, enc.hidden)
 
@@ -110,7 +110,9 @@ def estimate(recipe: Recipe, *, vocabulary: int, cores: int) -> Estimate | None:
     flops = 0.0
     for stage in recipe.stages:
         draws = recipe.stage_objective(stage).importance_samples
-        flops += recipe.stage_steps(stage) * ((tokens + pseudo) * encoding + tokens * draws * decoding)
+        share = _shares(stage)
+        of_encoder, of_decoder = share[0] * (tokens + pseudo) * encoding, share[1] * tokens * draws * decoding
+        flops += recipe.stage_steps(stage) * (of_encoder + of_decoder)
     speed = FLOPS_PER_CORE[recipe.training.precision] * cores
     memory = _PROCESS + 16.0 * (encoder + prior + decoder)  # weights, gradients, AdamW's two moments, 4 bytes each
     draws = max(recipe.stage_objective(stage).importance_samples for stage in recipe.stages)
@@ -119,9 +121,49 @@ def estimate(recipe: Recipe, *, vocabulary: int, cores: int) -> Estimate | None:
     return Estimate(encoder, prior, decoder, memory, flops, flops / speed / 60)
 
 
+def _shares(stage: Stage) -> tuple[float, float]:
+    """Of the operations of encoder and decoder, those that are done: a part that is held has no weights' gradient.
+
+    Behind an encoder that is held there is no gradient at all, and where the prior learns alone no decoder.
+    """
+    encoder = 1.0 if "encoder" in stage.learn else 1 / 3
+    if set(stage.learn) == {"prior"}:
+        return encoder, 0.0
+    return encoder, 1.0 if "decoder" in stage.learn else 2 / 3
+
+
+def _to_z(model: Model, width: int, size: int) -> int:
+    """Parameters between the encoder's states of this width and z; codes that roll are none."""
+    if model.type != "vq":
+        points = model.type == "deterministic" or model.encoder.fixed_variance is not None
+        return (1 if points else 2) * size * (width + 1) + (size if model.encoder.batch_norm is not None else 0)
+    book = model.codebook
+    learned = (
+        0 if book.decay is not None else book.codes * book.size * (1 if book.books == "shared" else book.positions)
+    )
+    return book.positions * width + size * (width + 1) + learned
+
+
+def _code_prior_parameters(model: Model) -> int:
+    """Parameters of P_pri(k)."""
+    book, prior = model.codebook, model.code_prior
+    if prior.type == "uniform":
+        return 0
+    if prior.type == "independent":
+        return book.positions * book.codes
+    books = 1 if book.books == "shared" else book.positions
+    shape = Shape(prior.size, prior.layers, prior.heads, 4 * prior.size, book.positions)
+    embeddings = (books * book.codes + 1 + book.positions) * prior.size
+    return (
+        embeddings + prior.layers * _layer(shape) + 2 * prior.size + (books * prior.size + book.positions) * book.codes
+    )
+
+
 def _prior_parameters(recipe: Recipe, width: int) -> int:
     """Parameters of P_pri(z); `width` is that of the encoder's embeddings."""
     model, size = recipe.model, recipe.model.latent_size
+    if model.type == "vq":
+        return _code_prior_parameters(model)
     if not size or model.prior == "standard":
         return 0
     if model.prior == "learned":
