@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart theory test lint clean
 
 quickstart: .venv/core.stamp
 	$(BIN)/textlatent train quickstart
@@ -14,6 +14,9 @@ quickstart: .venv/core.stamp
 	$(BIN)/textlatent reconstruct runs/quickstart --show 5
 	$(BIN)/textlatent interpolate runs/quickstart "the child repairs his old boat ." "did the wise singers write their song ?"
 	$(BIN)/textlatent report runs/quickstart
+
+theory: .venv/core.stamp
+	$(BIN)/textlatent theory
 
 test: .venv/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2

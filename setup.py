@@ -10,7 +10,7 @@ setup(
     packages=[*find_packages(include=["textlatent", "textlatent.*"]), "textlatent.recipes", "textlatent.data"],
     package_dir={"textlatent.recipes": "recipes", "textlatent.data": "data"},
     package_data={
-        "textlatent": ["py.typed", "report/*.jinja"],
+        "textlatent": ["py.typed", "report/*.jinja", "report/*.js"],
         "textlatent.recipes": ["**/*.yaml", "*.md"],
         "textlatent.data": ["**/*"],
     },

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from textlatent.report.theory import theory_page
 from textlatent.theory.claims import CLAIMS, claim, find_claims, show
 from textlatent.theory.row import Row
 
@@ -26,7 +27,8 @@ def test_the_claim_holds(name: str) -> None:
     assert row.passed, [check for check in row.checks if not check.passed]
     assert len(row.checks) >= 3
     assert row.claim.endswith(".")
-    assert row.equation
+    page = theory_page({"claims": [row.to_dict()], "seconds": 1.0, "versions": {"textlatent": "0"}})
+    assert page.count("<math") >= 2  # all of its TeX can be set
 
 
 def negated(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,6 +16,8 @@ _HOME = {
     "baseline": "textlatent.run.baseline",
     "diagnose": "textlatent.run.diagnose",
     "report": "textlatent.run.report",
+    "theory": "textlatent.run.theory",
+    "contrast": "textlatent.run.contrast",
     **{verb: f"textlatent.run.{verb}" for verb in ("probe", "arithmetic", "neighbours")},
     "list_recipes": "textlatent.run.recipes",
     "find_recipe": "textlatent.run.recipes",
@@ -23,6 +25,7 @@ _HOME = {
     "Run": "textlatent.run.folder",
     "write_rows": "textlatent.run.score",
     "ledger_rows": "textlatent.diagnostics.ledger_rows",
+    "gap_table": "textlatent.diagnostics.gap",
     "remedy_rows": "textlatent.diagnostics.remedies",
 }
 

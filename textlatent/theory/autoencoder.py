@@ -86,8 +86,8 @@ def _log_softmax(model: Any, tokens: Tensor, lengths: Tensor, z: Tensor) -> Tens
 
 def _tradeoff() -> dict[str, object]:
     """The best rate and distortion that any encoder and prior reach with one decoder, by the weight of the rate."""
-    source, decoder = table(8, seed=3), table(6, 8, seed=4, power=8.0)
-    betas = [2.0 ** (k / 8) for k in range(-32, 25)]
+    source, decoder = table(8, seed=3), table(8, 8, seed=4, power=24.0)
+    betas = [2.0 ** (k / 8) for k in range(-32, 33)]
     points = rate_distortion_curve(source, -decoder.T.log(), slopes=[1.0 / beta for beta in betas])
     rows = [
         {"beta": 1.0 / p.slope, "rate": p.rate, "distortion": p.distortion} for p in points if 0.0 < p.slope < math.inf
@@ -117,12 +117,12 @@ def evidence_bound() -> Row:
         "What the bound misses is exactly how far the encoder is from Bayes' posterior, so $-ELBO \\geq NLL$, with "
         "equality for the exact posterior alone. That posterior is hard because its normaliser $P(y)$ sums over every "
         "$z$; here $z$ is one number and the sum can be done.",
-        r"\ln P(y) = ELBO + KL(P_{enc}(z|y) \| P(z|y))",
+        r"\ln P(y) = ELBO + KL(P_{enc}(z|y) \; \| \; P(z|y))",
         (
             Check(
                 r"ELBO + KL to the exact posterior, on a grid of $z$",
                 elbo + gap,
-                r"$\ln P(y) = \ln \int P_{pri}(z) P_{dec}(y|z) dz$ by quadrature",
+                r"$\ln P(y) = \ln \int P_{pri}(z) P_{dec}(y|z) \; d z$ by quadrature",
                 float(log_p[3]),
                 tolerance=1e-7,
             ),

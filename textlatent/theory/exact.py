@@ -53,7 +53,7 @@ def expectation_maximisation() -> Row:
             Check(
                 "gap of another encoder (the worst sentence)",
                 gap[0],
-                r"$KL(P_{enc} \| P(z|y))$",
+                r"$KL(P_{enc} \; \| \; P(z|y))$",
                 gap[1],
                 tolerance=1e-10,
             ),

@@ -17,7 +17,7 @@ def importance_sampling() -> Row:
     prior, decoder, encoder = (table(_VALUES, seed=seed, power=2.0) for seed in (1, 2, 3))
     likelihood = 0.05 + 0.9 * decoder  # P_dec(y|z) of one sentence
     nll = -float((prior @ likelihood).log())
-    elbo = -float(encoder @ _log_weights(encoder, prior, likelihood))
+    elbo = float(encoder @ (encoder / (prior * likelihood)).log())  # -ELBO, written out
     bounds = [_bound(encoder, prior, likelihood, draws=draws) for draws in range(1, 6)]
     drops = [left - right for left, right in itertools.pairwise(bounds)]
     from_prior = float((prior * _log_weights(prior, prior, likelihood).exp()).sum())

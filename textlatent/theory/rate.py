@@ -91,7 +91,8 @@ def rate_is_a_channel() -> Row:
         "The encoder is a channel from sentences to $z$. What it sends, $I(y, z)$, is the rate under the best prior, "
         "the aggregate posterior; under every other prior the rate is larger by exactly that prior's KL divergence "
         "from the aggregate. A continuous $z$ carries finitely many nats too: its noise limits the precision.",
-        r"E \; KL(P_{enc}(z|y) \| Q) = I(y, z) + KL(agg \| Q), \quad I(y, z) = \min_Q E \; KL(P_{enc} \| Q)",
+        r"E \; KL(P_{enc}(z|y) \; \| \; Q) = I(y, z) + KL(agg \; \| \; Q), \quad"
+        r" I(y, z) = \min_Q E \; KL(P_{enc} \; \| \; Q)",
         (
             Check(
                 "rate under 100 random priors (the worst)", worst[0], "information + mismatch, each by itself", worst[1]
@@ -108,7 +109,7 @@ def rate_is_a_channel() -> Row:
             Check(
                 "linear-Gaussian encoder: rate of the model",
                 rate,
-                r"$\frac{1}{2} \sum_d \ln (v_{agg} / v) + KL(agg \| N(0, I))$",
+                r"$\frac{1}{2} \sum_d \ln (v_{agg} / v) + KL(agg \; \| \; N(0, I))$",
                 information + mismatch,
                 tolerance=1e-10,
             ),
