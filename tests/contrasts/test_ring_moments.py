@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.contrasts.enumeration import Enumerated, random_ring
 from textlatent.contrasts.ring import Ring
-from textlatent.contrasts.ring_moments import Moments, chain_moments, path, ring_moments
+from textlatent.contrasts.ring_moments import Moments, chain_means, chain_moments, path, ring_means, ring_moments
 
 
 def _counts(oracle: Enumerated) -> Tensor:
@@ -22,31 +22,60 @@ def _counts(oracle: Enumerated) -> Tensor:
     return table
 
 
-def _moments(ring: Ring, sizes: list[int]) -> list[Moments]:
+def _moments(ring: Ring, sizes: list[int], numbers: Tensor | None = None) -> Moments:
     transfer, wanted = ring.edges + ring.fields[:, None], torch.tensor(sizes)
-    return ring_moments(transfer, wanted) if ring.closed else chain_moments(transfer, ring.fields, wanted)
+    if ring.closed:
+        return ring_moments(transfer, wanted, numbers)
+    return chain_moments(transfer, ring.fields, wanted, numbers)
 
 
+def _by_sum(one: Ring, size: int) -> Moments:
+    oracle = Enumerated(Ring(one.edges, one.fields, size, one.closed))
+    counts = _counts(oracle)
+    mean = oracle.p @ counts
+    return Moments(oracle.log_z, mean, (counts * oracle.p[:, None]).T @ counts - mean[:, None] * mean)
+
+
+@pytest.mark.parametrize("walk", [2048, 0])
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("labels", [2, 3])
-def test_moments_are_sums_over_all_y(labels: int, closed: bool) -> None:
+def test_moments_are_sums_over_all_y(labels: int, closed: bool, walk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one size each, and of a corpus of all of them; by walking and by doubling."""
+    monkeypatch.setattr("textlatent.contrasts.ring_moments.WALK", walk)
     sizes = [1, 2, 3, 4, 7][not closed :]
-    one = random_ring(3, labels, closed=closed)
-    for size, found in zip(sizes, _moments(one, sizes), strict=True):
-        oracle = Enumerated(Ring(one.edges, one.fields, size, closed))
-        counts = _counts(oracle)
-        mean = oracle.p @ counts
-        covariance = (counts * oracle.p[:, None]).T @ counts - mean[:, None] * mean
-        torch.testing.assert_close(found.log_partition, oracle.log_z, rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(found.mean, mean, rtol=1e-11, atol=1e-12)
-        torch.testing.assert_close(found.covariance, covariance, rtol=1e-10, atol=1e-12)
+    one, numbers = random_ring(3, labels, closed=closed), torch.tensor([0.5, 2.0, 1.0, 3.0, 1.0]).double()[not closed :]
+    expected = [_by_sum(one, size) for size in sizes]
+    for size, each in zip(sizes, expected, strict=True):
+        _same(_moments(one, [size]), each)
+    parts = zip(numbers, expected, strict=True)
+    whole = [[n * getattr(each, name) for name in Moments.__dataclass_fields__] for n, each in parts]
+    _same(_moments(one, sizes, numbers), Moments(*(sum(part) for part in zip(*whole, strict=True))))
+
+
+def _same(found: Moments, expected: Moments) -> None:
+    torch.testing.assert_close(found.log_partition, expected.log_partition, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found.mean, expected.mean, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(found.covariance, expected.covariance, rtol=1e-10, atol=1e-11)
+
+
+def test_the_means_of_each_size() -> None:
+    sizes = torch.tensor([2, 3, 5])
+    for closed, means in ((True, ring_means), (False, chain_means)):
+        one = random_ring(3, 3, closed=closed)
+        transfer = one.edges + one.fields[:, None]
+        found = means(transfer, sizes) if closed else means(transfer, one.fields, sizes)
+        for row, size in enumerate(sizes.tolist()):
+            torch.testing.assert_close(found.mean[row], _by_sum(one, size).mean, rtol=1e-11, atol=1e-12)
+            torch.testing.assert_close(
+                found.log_partition[row], _by_sum(one, size).log_partition, rtol=1e-12, atol=1e-12
+            )
 
 
 @pytest.mark.parametrize("sites", [10**4, 10**6])
 def test_the_variance_of_a_long_ising_ring(sites: int) -> None:
     """Var s / N tends to 1 - tanh^2(coupling), as ln Z tends to N ln 2 cosh(coupling)."""
     ring = Ring.coupled(0.5, sites=sites, values=(-1.0, 1.0))
-    (moments,) = _moments(ring, [sites])
+    moments = _moments(ring, [sites])
     values = torch.tensor([1.0, -1.0, -1.0, 1.0]).double()
     assert (values @ moments.mean / sites).item() == pytest.approx(math.tanh(0.5), rel=1e-9)
     assert (values @ moments.covariance @ values / sites).item() == pytest.approx(1 - math.tanh(0.5) ** 2, rel=1e-7)

@@ -11,7 +11,7 @@ from torch import Tensor
 from textlatent.contrasts.ring_basis import Basis
 from textlatent.contrasts.ring_counts import Neighbours, neighbours, windows
 from textlatent.contrasts.ring_fit import Fit
-from textlatent.contrasts.ring_moments import path, ring_moments
+from textlatent.contrasts.ring_moments import chain_means, path, ring_means, ring_moments
 from textlatent.contrasts.ring_partition import balance
 
 _AT_ONCE = 2**22  # numbers in one table of scores by sequence and pair
@@ -46,14 +46,12 @@ def model_variability(fitted: Fit) -> Float[Tensor, "K K"]:
         raise ValueError("the model's own J is for closed rings; take sequence_variability for open chains.")
     edges, fields = basis.potentials(fitted.theta)
     transfer = edges + fields[:, None]
+    if fitted.method == "maximum_likelihood":
+        design = basis.design(closed=True)
+        return design @ ring_moments(transfer, counts.sizes, counts.numbers).covariance @ design.T
     total = torch.zeros(len(basis), len(basis), dtype=torch.float64)
     for size, number in zip(counts.sizes.tolist(), counts.numbers.tolist(), strict=True):
-        if fitted.method == "pseudo_likelihood":
-            total += number * pseudo_score_covariance(transfer, basis, size)
-        else:
-            (moments,) = ring_moments(transfer, torch.tensor([size]))
-            design = basis.design(closed=True)
-            total += number * design @ moments.covariance @ design.T
+        total += number * pseudo_score_covariance(transfer, basis, size)
     return total
 
 
@@ -133,11 +131,9 @@ def sequence_variability(
 
 def _expected(fitted: Fit, transfer: Tensor, last: Tensor) -> dict[int, Tensor]:
     """E of the counts for each size."""
-    from textlatent.contrasts.ring_moments import chain_moments
-
     sizes = fitted.counts.sizes
-    found = ring_moments(transfer, sizes) if fitted.counts.closed else chain_moments(transfer, last, sizes)
-    return {int(size): each.mean for size, each in zip(sizes, found, strict=True)}
+    found = ring_means(transfer, sizes) if fitted.counts.closed else chain_means(transfer, last, sizes)
+    return {int(size): mean for size, mean in zip(sizes, found.mean, strict=True)}
 
 
 def _pair_counts(part: Neighbours, rows: int, first: int, labels: int, closed: bool) -> Float[Tensor, "M D"]:

@@ -26,17 +26,11 @@ def likelihood(counts: Counts, transfer: Float[Tensor, "q q"], last: Float[Tenso
     """-ln P of the corpus given the sizes of its sequences: sum_N m_N ln Z_N - counts . potentials."""
     observed, potentials = counts.pairs.flatten(), transfer.flatten()
     if counts.closed:
-        moments = ring_moments(transfer, counts.sizes)
+        moments = ring_moments(transfer, counts.sizes, counts.numbers)
     else:
-        moments = chain_moments(transfer, last, counts.sizes)
+        moments = chain_moments(transfer, last, counts.sizes, counts.numbers)
         observed, potentials = torch.cat([observed, _last_labels(counts)]), torch.cat([potentials, last])
-    numbers = counts.numbers.tolist()
-    log_z = sum((n * each.log_partition for n, each in zip(numbers, moments, strict=True)), torch.zeros(()).double())
-    mean = sum((n * each.mean for n, each in zip(numbers, moments, strict=True)), torch.zeros_like(observed))
-    hessian = torch.zeros(len(observed), len(observed), dtype=torch.float64)
-    for n, each in zip(numbers, moments, strict=True):
-        hessian += n * each.covariance
-    return Terms(log_z - observed @ potentials, mean - observed, hessian)
+    return Terms(moments.log_partition - observed @ potentials, moments.mean - observed, moments.covariance)
 
 
 def pseudolikelihood(counts: Counts, transfer: Float[Tensor, "q q"], last: Float[Tensor, " q"]) -> Terms:
