@@ -3,11 +3,17 @@
 from typing import Any
 
 from textlatent.recipe.bigram_gan import BigramGanRecipe
+from textlatent.recipe.ring import RingRecipe
 from textlatent.recipe.schema import Recipe
 from textlatent.recipe.section import AnyRecipe
 from textlatent.recipe.vectors import VectorRecipe
 
-KINDS: dict[str, type[AnyRecipe]] = {"autoencoder": Recipe, "vectors": VectorRecipe, "bigram_gan": BigramGanRecipe}
+KINDS: dict[str, type[AnyRecipe]] = {
+    "autoencoder": Recipe,
+    "vectors": VectorRecipe,
+    "bigram_gan": BigramGanRecipe,
+    "ring": RingRecipe,
+}
 """By the recipe's `kind`; the first is meant where a recipe names none."""
 
 
