@@ -95,7 +95,9 @@ class StateDecoder(nn.Module):
 
 
 def _refuse(settings: dict[str, Any]) -> None:
-    if unknown := [name for name, value in settings.items() if (name, value) != ("do_sample", True)]:
+    if unknown := [
+        name for name, value in settings.items() if (name, value) not in (("do_sample", True), ("num_beams", 1))
+    ]:
         raise ValueError(
             f"words are drawn from tables as they are, got {', '.join(unknown)}: the likeliest words of a table are no "
             "sentence. Leave it out (do_sample=True is what is done)."

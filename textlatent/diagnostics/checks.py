@@ -5,6 +5,7 @@ import math
 from torch import Tensor
 
 from textlatent.diagnostics.check import Check, Evidence, Interval, Thresholds, interval, made, not_made, ranges, said
+from textlatent.diagnostics.classes import class_bounds, is_classes
 from textlatent.diagnostics.codes import code_bounds, is_quantised
 from textlatent.diagnostics.usage import variance_per_dimension
 from textlatent.diagnostics.use import long_enough, nats_lost, share_beyond
@@ -20,6 +21,8 @@ def bounds_of(scores: Scores) -> tuple[InformationBounds | None, str]:
     if is_quantised(scores):
         few = len(scores) < 2
         return (None, f"it needs at least 2 sentences, got {len(scores)}") if few else (code_bounds(scores), "")
+    if is_classes(scores) and len(scores) > 2:
+        return class_bounds(scores), ""
     mean, log_variance, z = scores.posterior_mean, scores.posterior_log_variance, scores.z
     if mean is None or log_variance is None or z is None:
         return None, "it needs z and the posteriors' means and variances"

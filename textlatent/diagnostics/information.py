@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from textlatent.diagnostics.cell import NO_LATENT, Cell, blank, cell
+from textlatent.diagnostics.classes import class_bounds, is_classes
 from textlatent.diagnostics.code_ledger import collision_cell
 from textlatent.diagnostics.codes import code_bounds, is_quantised
 from textlatent.nats.bounds import InformationBounds, information_bounds
@@ -22,6 +23,8 @@ def bounds_of(scores: Scores, others: DiagonalGaussian | None) -> tuple[Informat
     if is_quantised(scores):
         few = len(scores) < 2
         return (None, f"it needs at least 2 sentences, got {len(scores)}.") if few else (code_bounds(scores), "")
+    if is_classes(scores) and len(scores) > 2:
+        return class_bounds(scores), ""
     mean, log_variance, z = scores.posterior_mean, scores.posterior_log_variance, scores.z
     if mean is None or log_variance is None or z is None:
         return None, "it needs z and the posteriors' means and variances."

@@ -26,7 +26,7 @@ class Expectation(ABC):
     """E-step and M-step of a model; the statistics of parts of a corpus add up.
 
     Args:
-        model: with the exact encoder.
+        model: whose prior and decoder they are.
     """
 
     def __init__(self, model: LatentClassModel) -> None:
@@ -296,4 +296,9 @@ def expectation_of(model: LatentClassModel) -> Expectation:
     """
     if not model.exact:
         raise ValueError("EM computes the posterior itself: build the model with encoder_type bayes.")
+    return halves_of(model)
+
+
+def halves_of(model: LatentClassModel) -> Expectation:
+    """The two halves of prior and decoder, whichever the encoder beside them."""
     return ChainExpectation(model) if model.config.family == "hmm" else MixtureExpectation(model)

@@ -132,16 +132,15 @@ class LatentClassModel(Autoencoder):
         found = self._parts(tokens, lengths)
         row = found.log_p_pri + found.log_p_dec - found.log_marginal
         row = torch.where(found.log_marginal > -torch.inf, row, found.log_p_pri)  # P(y) = 0: no posterior but the prior
-        chain = isinstance(self.prior, ChainPrior)
+        alone = isinstance(self.prior, ChainPrior) or self.config.classes == 1  # z is a path, or says nothing
         return Scores(
             log_p_enc=row.expand(samples, -1) if densities else None,
             log_p_pri=found.log_p_pri.expand(samples, -1) if densities else None,
             log_p_dec=found.log_p_dec.expand(samples, -1),
             kl=found.rate[:, None],
-            z=self._draw(found, index, seed=seed, epoch=epoch)[None] if keep_latents and not chain else None,
-            codes=found.mean.argmax(-1)[None, :, None] if keep_latents and not chain else None,
+            z=self._draw(found, index, seed=seed, epoch=epoch)[None] if keep_latents and not alone else None,
+            codes=found.mean.argmax(-1)[None, :, None] if keep_latents and not alone else None,
             posterior_mean=found.mean if keep_latents else None,
-            prior_mean=self.prior.log_prob().exp() if keep_latents and isinstance(self.prior, ClassPrior) else None,
             log_p_dec_token=found.token if keep_tokens else None,
             tokens=lengths,
             words=words,

@@ -18,6 +18,10 @@ MAY_CHANGE = (
     "training.keep_checkpoints",
     "training.trackers",
     "training.threads",
+    "em.log_every",
+    "em.save_every",
+    "em.keep_checkpoints",
+    "em.threads",
     "evaluation.*",
 )
 

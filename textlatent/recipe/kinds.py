@@ -3,6 +3,7 @@
 from typing import Any
 
 from textlatent.recipe.bigram_gan import BigramGanRecipe
+from textlatent.recipe.latent_class import LatentClassRecipe
 from textlatent.recipe.ring import RingRecipe
 from textlatent.recipe.schema import Recipe
 from textlatent.recipe.section import AnyRecipe
@@ -13,6 +14,7 @@ KINDS: dict[str, type[AnyRecipe]] = {
     "vectors": VectorRecipe,
     "bigram_gan": BigramGanRecipe,
     "ring": RingRecipe,
+    "latent_class": LatentClassRecipe,
 }
 """By the recipe's `kind`; the first is meant where a recipe names none."""
 

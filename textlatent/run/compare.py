@@ -3,15 +3,14 @@
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from textlatent.corpus.tokenizer import tokenizer_sha256
 from textlatent.diagnostics.comparison import Comparison, Member, compare_members, what_differs
 from textlatent.recipe.dump import dump_recipe
-from textlatent.recipe.schema import Recipe
-from textlatent.recipe.training import Evaluation, Training
+from textlatent.recipe.section import AnyRecipe
 from textlatent.run.build import SPLITS
 from textlatent.run.folder import Run
 from textlatent.scores import Scores
@@ -107,11 +106,15 @@ def _check(runs: Sequence[Run], members: Sequence[Member], reference: int, split
             raise ValueError(f"{first.name} and {member.name} cannot be compared: {reason}. Run {' and '.join(both)}.")
 
 
-def _without_seed(recipe: Recipe) -> str:
+def _without_seed(recipe: AnyRecipe) -> str:
     """What runs of one recipe over several seeds have in common."""
-    plain = {name: Training.model_fields[name].get_default(call_default_factory=True) for name in _OF_NO_WEIGHT}
-    training = recipe.training.model_copy(update=plain)
-    bare: Mapping[str, Any] = {"name": "run", "seed": 0, "out": "", "evaluation": Evaluation(), "training": training}
+    bare: dict[str, Any] = {"name": "run", "seed": 0, "out": ""}
+    for section in ("evaluation", "training", "em"):
+        if (found := getattr(recipe, section, None)) is not None:
+            fields = type(found).model_fields
+            names = fields if section == "evaluation" else [name for name in _OF_NO_WEIGHT if name in fields]
+            plain = {name: fields[name].get_default(call_default_factory=True) for name in names}
+            bare[section] = found.model_copy(update=plain)
     return dump_recipe(recipe.model_copy(update=bare))
 
 

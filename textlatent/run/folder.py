@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from safetensors.torch import load_model as load_weights
 
@@ -12,7 +12,7 @@ from textlatent.corpus.encoding import EncodedSplit, encode_split
 from textlatent.corpus.source import Corpus, read_file
 from textlatent.models import Autoencoder, load_model
 from textlatent.models.backbone import quiet
-from textlatent.recipe.load import load_recipe
+from textlatent.recipe.load import load_any
 from textlatent.recipe.schema import Recipe
 from textlatent.run import build
 from textlatent.run.corpus import build_corpus
@@ -37,8 +37,8 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe the run was made from."""
-        return load_recipe(self.folder / "recipe.yaml")
+        """The recipe the run was made from; of another kind, it has the sections data and evaluation of its own."""
+        return cast(Recipe, load_any(self.folder / "recipe.yaml"))  # the verbs have looked at its kind (run/kinds.py)
 
     @cached_property
     def corpus(self) -> Corpus:
