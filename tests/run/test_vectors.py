@@ -18,6 +18,7 @@ from textlatent.recipe.fault import RecipeError
 from textlatent.recipe.load import load_any
 from textlatent.run import diagnose, encode, evaluate, sample, train
 from textlatent.run.folder import Run
+from textlatent.run.recipes import shipped_folder
 from textlatent.run.vectors_folder import model_at
 
 VARIANCES = (3.0, 1.0, 0.4, 0.05)
@@ -260,3 +261,18 @@ def test_faults_of_the_verbs(channel: Run, points: Run, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mixture: the encoder gives points"):
         evaluate(points.folder, mixture=["train"])
     assert evaluate(channel.folder, samples=2, mixture=["train"])["information_nats"]["components"] == 64 + 256
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted((shipped_folder("recipes") / "vectors").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_recipe_of_vectors_trains_two_steps(path: Path, tmp_path: Path) -> None:
+    few = ["training.steps=2", "training.warmup_steps=1", "training.log_every=1", "evaluation.rows=8"]
+    steps: list[int] = []
+
+    def watch(event: dict[str, Any]) -> None:
+        if event["event"] == "log":
+            steps.append(event["step"])
+
+    run = train(path, overrides=[*few, "evaluation.samples=2"], out=tmp_path, progress=watch)
+    assert steps == [1, 2]
+    assert run.ledger["sentences"] == 8

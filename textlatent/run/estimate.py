@@ -67,7 +67,8 @@ _SIZES = {name: size for size, names in _NAMES.items() for name in names}
 
 def shape_of(section: Encoder | Decoder, positions: int) -> Shape | None:
     """The sizes of a backbone from scratch that needs `positions`; None for a family or a path not known here."""
-    if section.backbone not in _DEFAULTS:
+    taken = getattr(section, "weights", None) is not None  # of the size that the run it comes from has
+    if section.backbone not in _DEFAULTS or taken:
         return None
     settings = SMALL if section.config is None else section.config
     sizes = _DEFAULTS[section.backbone] | {"positions": positions + _SPARE_POSITIONS}
