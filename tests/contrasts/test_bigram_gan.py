@@ -22,6 +22,21 @@ def test_no_word_of_probability_zero_is_drawn_at_either_end() -> None:
     assert word_from_noise(third, torch.tensor([1.0 - 2**-53], dtype=torch.float64)).item() == 2
 
 
+@pytest.mark.parametrize("vocabulary", [1, 2, 3, 7, 8, 33])
+def test_what_is_written_is_what_the_table_draws(vocabulary: int) -> None:
+    """Also where words have no probability, and at the very ends of [0, 1) and of the intervals."""
+    model = gan(vocabulary, 5, eos=0, seed=vocabulary)
+    if vocabulary > 3:
+        with torch.no_grad():
+            model.generator.transition_logits[:, [1, vocabulary - 1]] = -torch.inf
+            model.generator.start_logits[[0, vocabulary - 1]] = -torch.inf
+    noise = torch.rand(3000, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    noise[:50, 0], noise[50:100, 0] = 0.0, 1.0 - 2**-53
+    ends = model.generator.log_start().exp().cumsum(-1).detach()
+    noise[100 : 100 + vocabulary, 0] = ends.clamp_max(1.0 - 2**-53)
+    assert torch.equal(model.write(noise), model.generator.sample(noise, eos=0, pad=0)[0])
+
+
 @pytest.mark.parametrize("eos", [0, 2])
 def test_the_tables_are_a_distribution_over_sentences_of_t_words(eos: int) -> None:
     model = gan(3, 4, eos=eos)

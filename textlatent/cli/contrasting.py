@@ -45,7 +45,7 @@ def contrast(
 
 def _cells(row: dict[str, object]) -> tuple[str, ...]:
     words = tuple(str(row[name]).replace("_", " ") for name in ("system", "estimator", "at"))
-    bias = _number(row["bias"]) if row["biased"] else "none seen"
+    bias = _number(row["bias"]) if row["biased"] else f"< {_number(row['bias_limit'])}" if row["bias_limit"] else "0"
     return (
         *words,
         _number(row["norm"]),

@@ -111,8 +111,10 @@ def finite_differences(
 ) -> Differences:
     """(cost(theta + h v) - cost(theta)) / h of each sentence, noise held, v a random direction of length 1 per row."""
     before = model.write(noise)
-    moved = shifted(model.generator, step=step, seed=seed)
-    after = moved.sample(noise, eos=model.config.eos_token_id, pad=model.config.eos_token_id)[0]
+    moved, kept_tables = shifted(model.generator, step=step, seed=seed), model.generator
+    model.generator = moved
+    after = model.write(noise)
+    model.generator = kept_tables
     costs = [cost_of(model.discriminator, words, cost=cost).sum(1) for words in (before, after)]
     difference = (costs[1] - costs[0]) / step
     return Differences(

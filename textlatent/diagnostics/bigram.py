@@ -32,7 +32,7 @@ class BigramThresholds:
         behind_share: of the likeliest bigram's NLL, that the generator's may lie above it (ours: a twentieth).
         dropped_ratio: a word is dropped whose probability is below this share of the likeliest bigram's (ours).
         dropped_share: of held-out words, that may be dropped (ours).
-        unended_share: of written sentences, that may not have ended after T words (ours).
+        unended_share: of written sentences, that may not have ended after T words beyond the likeliest bigram's (ours).
     """
 
     floor: int = 50
@@ -84,6 +84,7 @@ def diagnose_bigram(
     *,
     moved: float,
     unended: float,
+    unended_floor: float = 0.0,
     thresholds: BigramThresholds = BigramThresholds(),  # noqa: B008 (frozen)
 ) -> BigramDiagnosis:
     """The verdict on a generator.
@@ -93,6 +94,7 @@ def diagnose_bigram(
         floor: the same sentences under the maximum-likelihood bigram.
         moved: the largest change of any entry of its tables since the start (a probability).
         unended: share of its sentences that have not ended after T words.
+        unended_floor: the likeliest bigram's share.
         thresholds: where to draw the lines.
 
     Raises:
@@ -119,8 +121,8 @@ def diagnose_bigram(
             "rambling",
             _sure(unended),
             "share",
-            thresholds.unended_share,
-            unended > thresholds.unended_share,
+            unended_floor + thresholds.unended_share,
+            unended > unended_floor + thresholds.unended_share,
         ),
     )
     fired = [check.illness for check in checks if check.fired]

@@ -37,6 +37,11 @@ class Measured:
         return math.sqrt(max(0.0, self.bias_square))
 
     @property
+    def bias_limit(self) -> float:
+        """The largest bias that the draws leave open: its square CERTAIN standard errors above the estimate."""
+        return math.sqrt(max(0.0, self.bias_square) + CERTAIN * self.bias_square_se)
+
+    @property
     def biased(self) -> bool:
         """Whether the draws show a bias: more than CERTAIN standard errors, and more than rounding."""
         rounding = (1e-12 * max(self.exact_norm, 1.0)) ** 2

@@ -42,8 +42,8 @@ def contrast_pictures(content: Mapping[str, Any]) -> list[Picture]:
         (
             "bias",
             "Bias and noise at the generator",
-            "In units of the exact gradient's length. Filled: the bias that the draws show; hollow: none beyond its "
-            "standard error, which is drawn. Bars: the standard deviation of one estimate.",
+            "In units of the exact gradient's length. Filled: the bias that the draws show; hollow: no more than this, "
+            "as far as they tell. Bars: the standard deviation of one estimate.",
             _draw_estimators,
             4.6,
         ),
@@ -92,7 +92,8 @@ def _draw_estimators(axes: Axes, content: Mapping[str, Any]) -> None:
     rows = [row for row in content["rows"] if row["system"] == "bigram GAN"][::-1]
     for height, row in enumerate(rows):
         exact = row["exact_norm"] or 1.0
-        bias, spread = row["bias"] / exact, math.sqrt(row["variance"]) / exact
+        bias = (row["bias"] if row["biased"] else row["bias_limit"]) / exact
+        spread = math.sqrt(row["variance"]) / exact
         if spread:
             axes.plot([LEAST, max(spread, LEAST)], [height, height], color=FAINT, linewidth=7, solid_capstyle="butt")
         place = max(bias, LEAST)

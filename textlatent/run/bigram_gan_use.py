@@ -103,6 +103,7 @@ def diagnose(
         floor,
         moved=_moved(model, build_gan(recipe, run.tokenizer)),
         unended=unended(model.generator, words=model.config.words, eos=model.config.eos_token_id),
+        unended_floor=unended(text.floor[0], words=model.config.words, eos=model.config.eos_token_id),
         thresholds=BigramThresholds(**thresholds),  # type: ignore[arg-type]
     )
     if accelerator.is_main_process:

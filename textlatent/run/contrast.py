@@ -160,7 +160,7 @@ def _begun(recipe: BigramGanRecipe, text: Text, rounds: int, tell: Progress) -> 
 
 def _zero(model: BigramGAN, cost: str, seed: int) -> dict[str, Any]:
     """The three senses in which inverse CDF has no gradient."""
-    noise = uniform(torch.arange(2000), seed=seed, shape=(model.config.words,), stream=7)[0]
+    noise = uniform(torch.arange(20_000), seed=seed, shape=(model.config.words,), stream=7)[0]
     moved, table = shifted(model.generator, step=1e-2, seed=seed), model.generator
     busiest = int(table.log_start().argmax())
     rows = {

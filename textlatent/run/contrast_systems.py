@@ -62,6 +62,7 @@ class Row:
             "exact_norm": found.exact_norm,
             "bias": found.bias,
             "biased": found.biased,
+            "bias_limit": found.bias_limit,
             "variance": found.variance,
             "estimates": found.draws,
             "milliseconds": self.milliseconds,
