@@ -311,6 +311,11 @@ BAD = {
         "model.codebook.decay (r.yaml:3): moves the codes without a gradient, and gradient_rule: both sends them one; "
         "set decay to null, or gradient_rule to published.",
     ),
+    "a rotation of a gradient that is sent on": (
+        "model: {type: vq, codebook: {gradient_rule: both, decay: null, rotation: true}}",
+        [],
+        "model.codebook.rotation (r.yaml:3): keeps the decoder's gradient from the codes, and both sends it",
+    ),
     "a rolling code's learning rate": (
         "model: {type: vq, codebook: {codebook_lr_factor: 10}}",
         [],

@@ -131,7 +131,8 @@ def test_codebook_is_what_the_model_takes() -> None:
     assert _only(codebook, "codebook_lr_factor", "revive") == _only(
         _arguments(TorchCodebook), "codebook_lr_factor", "revive"
     )
-    assert _only(codebook, "gradient_rule", "commitment") == _only(_arguments(CodeRule), "gradient_rule", "commitment")
+    of_rule = ("gradient_rule", "commitment", "rotation")
+    assert _only(codebook, *of_rule) == _only(_arguments(CodeRule), *of_rule)
 
 
 def test_code_prior_is_what_the_model_and_the_prior_take() -> None:

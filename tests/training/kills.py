@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.toy_codes import toy_codes
 from tests.toy_run import toy_recipe
 
 AHEAD = {"aggressive": True, "encoder_updates": 3, "encoder_window": 1}
@@ -30,6 +31,12 @@ HARD: dict[str, Any] = {
     "training": {"tokens_per_step": 512, "log_every": 1, "validate_every": 3, "save_every": 1, "sample_every": 0},
     "stages": [{"name": "decoder", "learn": ["decoder"]}, {"name": "all", "reset": ["encoder"], **AHEAD}],
     "evaluation": {"samples": 1, "ladder": [1], "sentences": 5},
+}
+CODES: dict[str, Any] = {
+    "model": {"codebook": {"decay": 0.5, "revive": 0.5}, "code_prior": {"type": "independent"}},
+    "training": HARD["training"],
+    "stages": [{"name": "codes", "learn": ["encoder", "decoder"]}, {"name": "prior", "learn": ["prior"]}],
+    "evaluation": HARD["evaluation"],
 }
 SPAN = 0.4  # seconds: a launch is killed within so long after its first step, ..
 EARLY = 0.2  # .. but this share of them in their first second, before there is a step
@@ -61,11 +68,25 @@ def recipe(folder: Path, *, steps: int, name: str) -> Path:
     return path
 
 
+def recipe_of_codes(folder: Path, *, steps: int, name: str) -> Path:
+    """The same with codes that roll and revive, then a prior over them beside parts that are held."""
+    path = folder / f"{name}.yaml"
+    path.write_text(json.dumps(toy_codes(folder, CODES, {"training": {"steps": steps}}, name=name)))
+    return path
+
+
 def kill_and_finish(
-    start: Callable[[Path], Launch], folder: Path, *, name: str, steps: int, kills: int, seed: int
+    start: Callable[[Path], Launch],
+    folder: Path,
+    *,
+    name: str,
+    steps: int,
+    kills: int,
+    seed: int,
+    make: Callable[..., Path] = recipe,
 ) -> list[Kill]:
     """The kills of one run, which is then left to finish; fewer than asked for when it is done before."""
-    dice, done, path, run = random.Random(seed), [], recipe(folder, steps=steps, name=name), folder / "runs" / name
+    dice, done, path, run = random.Random(seed), [], make(folder, steps=steps, name=name), folder / "runs" / name
     while len(done) < kills:
         before = _size(run / "metrics.jsonl")
         launch = start(path)

@@ -2,12 +2,13 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.processes import Processes
-from tests.training.kills import Command, Launch, command, kill_and_finish, recipe
+from tests.training.kills import Command, Launch, command, kill_and_finish, recipe, recipe_of_codes
 from tests.training.resume import fingerprint
 
 KILLS, STEPS = 4, 12
@@ -28,8 +29,10 @@ def _command(world: int, path: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", [1, 2])
-def test_killed_and_started_again_it_is_the_run_left_alone(tmp_path: Path, processes: Processes, world: int) -> None:
+@pytest.mark.parametrize(("world", "make"), [(1, recipe), (2, recipe), (1, recipe_of_codes)])
+def test_killed_and_started_again_it_is_the_run_left_alone(
+    tmp_path: Path, processes: Processes, world: int, make: Callable[..., Path]
+) -> None:
     launches = 0
 
     def start(path: Path) -> Launch:
@@ -39,10 +42,10 @@ def test_killed_and_started_again_it_is_the_run_left_alone(tmp_path: Path, proce
             return Command(_command(world, path), tmp_path / "log")
         return processes.start("tests.processes:train", str(path), world=world, folder=tmp_path / "job")
 
-    whole = recipe(tmp_path, steps=STEPS, name="whole")
+    whole = make(tmp_path, steps=STEPS, name="whole")
     job = processes.start("tests.processes:train", str(whole), world=world, folder=tmp_path / "job-0")
     assert job.wait() == [0] * world, job.errors()
-    kills = kill_and_finish(start, tmp_path, name="killed", steps=STEPS, kills=KILLS, seed=world)
+    kills = kill_and_finish(start, tmp_path, name="killed", steps=STEPS, kills=KILLS, seed=world, make=make)
     assert len(kills) == KILLS, f"the run was done before it could be killed so often: {kills}"
     log = (tmp_path / "log").read_text()
     assert log.count("resumed from checkpoint") == log.count("The run is in") == 1, "the main process alone speaks"

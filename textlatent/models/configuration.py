@@ -110,6 +110,7 @@ class SentenceVQConfig(AutoencoderConfig):
         books: "shared" (one codebook) or "position" (one for each: a product codebook).
         gradient_rule: "published", "both" or "end_to_end" (THEORY T7).
         commitment: beta, the pull of the encoder towards its code; 0.5 if not given and the rule has one.
+        rotation: g reaches the encoder turned as the code is turned from its vector (gradient/codes.py).
         decay: of the codes as rolling averages (THEORY T8); learned by gradient if not given.
         codebook_lr_factor: eta, in units of the learning rate, where codes are learned by gradient; 1 if not given.
         revive: the share of its fair use below which a code starts anew; never if not given.
@@ -129,6 +130,7 @@ class SentenceVQConfig(AutoencoderConfig):
     books: str = "shared"
     gradient_rule: str = "published"
     commitment: float | int | None = None
+    rotation: bool = False
     decay: float | int | None = 0.99
     codebook_lr_factor: float | int | None = None
     revive: float | int | None = 0.05

@@ -45,7 +45,12 @@ class SentenceVQ(Autoencoder):
 
     @staticmethod
     def _new_book(config: SentenceVQConfig) -> Codebook:
-        rule = CodeRule(config.gradient_rule, commitment=config.commitment, rolling=config.decay is not None)
+        rule = CodeRule(
+            config.gradient_rule,
+            commitment=config.commitment,
+            rolling=config.decay is not None,
+            rotation=config.rotation,
+        )
         return Codebook(
             config.codes,
             config.size,

@@ -23,6 +23,8 @@ class Codebook(Section):
     """How the loss reaches encoder and codes: van den Oord's, with one loss undetached, or straight through to both."""
     commitment: float | None = Field(None, ge=0)
     """Weight of the pull of the ENCODER towards its code; null is 0.5, van den Oord's 0.25 without the one half."""
+    rotation: bool = False
+    """The decoder's gradient reaches the encoder turned as the code is turned from its vector, not as it is."""
     decay: float | None = Field(0.99, ge=0, lt=1)
     """Codes are rolling averages that keep this share in a step; null learns them by gradient."""
     codebook_lr_factor: float | None = Field(None, gt=0)
@@ -37,6 +39,11 @@ class Codebook(Section):
                 "decay",
                 f"moves the codes without a gradient, and gradient_rule: {self.gradient_rule} sends them one; set "
                 "decay to null, or gradient_rule to published.",
+            )
+        if self.rotation and self.gradient_rule != "published":
+            yield (
+                "rotation",
+                f"keeps the decoder's gradient from the codes, and {self.gradient_rule} sends it: take one out.",
             )
         if self.gradient_rule == "end_to_end" and self.commitment is not None:
             yield "commitment", "is no part of gradient_rule: end_to_end, which has no pull; take one of the two out."
