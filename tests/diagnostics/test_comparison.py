@@ -187,3 +187,31 @@ def test_scores_that_cannot_be_paired(changes: dict[str, Any], reason: str) -> N
 def test_fewer_sentences() -> None:
     one = _scores(np.ones(COUNT), SENTENCE)
     assert what_differs(one, one.select(torch.arange(7))) == "one holds 40 sentences, the other 7"
+
+
+def test_what_is_undefined_is_called_so_and_never_best() -> None:
+    """Points have a distortion alone (THEORY T6d): beside a model with a rate, no number stands for the others."""
+    points = _scores(np.ones(COUNT), SENTENCE - 9.0, kl=None, log_p_enc=None, log_p_pri=None)
+    nothing = {"information_nats": WITHOUT, "active_units": WITHOUT}
+    found = _compare(a=[_member("a", 0)], points=[Member("points", 0, points, nothing)])
+    row = dict(zip(found.values().columns, found.values().texts()[1], strict=True))
+    assert [row[name] for name in ("rate", "-ELBO", "IW-NLL", "perplexity per word")] == [*["undefined"] * 3, "-"]
+    assert row["distortion"].startswith(f"{(SENTENCE - 9.0).mean():.2f}")
+    assert [each.name for each in found.best("neg_elbo")] == ["a"]
+    assert "undefined" in found.differences().texts()[0]
+    told = json.loads(json.dumps(found.to_dict(), allow_nan=False))["contenders"][1]
+    assert told["rate_nats"]["value"] is None
+    alone = _compare(one=[Member("one", 0, points, nothing)], two=[Member("two", 0, points, nothing)])
+    assert alone.best("neg_elbo") == []
+
+
+def test_codes_stand_where_dimensions_do() -> None:
+    """A codebook's row beside a Gaussian's: its codes in the column of units, its bound in that of -ELBO."""
+    codes = {"information_nats": WITHOUT, "active_units": WITHOUT, "codes_used": {"value": 15.0, "of": 16}}
+    bound = _scores(np.ones(COUNT), SENTENCE + 1.0)
+    found = _compare(a=[_member("a", 0)], vq=[Member("vq", 0, bound, codes)])
+    rows = [dict(zip(found.values().columns, row, strict=True)) for row in found.values().texts()]
+    assert rows[1]["active units"] == "15 of 16 codes"
+    assert "codes" not in rows[0]["active units"]
+    told = found.to_dict()["contenders"]
+    assert (told[0]["codes_used"], told[1]["codes_used"]) == (None, {"value": 15.0, "of": 16})

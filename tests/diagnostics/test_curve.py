@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from textlatent.diagnostics.curve import Curve, Point, Setting, lower_hull, read_point
+from textlatent.diagnostics.curve import Curve, Setting, lower_hull
+from textlatent.diagnostics.point import Point, read_point
 from textlatent.nats.montecarlo import Estimate
 
 

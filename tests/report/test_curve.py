@@ -8,7 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from textlatent.diagnostics.curve import Curve, Information, Point
+from textlatent.diagnostics.curve import Curve
+from textlatent.diagnostics.point import CodesUsed, Information, Point
 from textlatent.nats.montecarlo import Estimate
 from textlatent.report.curve import curve_figure
 
@@ -124,3 +125,33 @@ def test_what_is_not_known_is_not_drawn() -> None:
     assert "; points still to come: 1" in figure.get_suptitle()
     with pytest.raises(ValueError, match="toy has no finished point to draw; run `textlatent curve` again"):
         curve_figure(replace(CURVE, points=()))
+
+
+def _coded(label: str, rate: float, uniform: float, distortion: float) -> Point:
+    plain = _point(uniform, rate, distortion)
+    return replace(plain, family="vq", label=label, active=None, codes=CodesUsed(uniform, 15, 16, 12.5))
+
+
+def test_families_are_told_apart_and_share_one_hull() -> None:
+    """A codebook at (3, 6.6) lies below the chord of the Gaussian points: it is on the hull, and 2.1 stays."""
+    beside = (_coded("4 of 16", 3.0, 11.0, 6.6), _coded("2 of 16", 2.5, 5.5, 9.0))
+    panels = _panels(curve_figure(replace(CURVE, beside=beside)))
+    axes = panels["Rate and distortion"]
+    assert _line(axes, "codes, on the hull") == [(3.0, 6.6)]
+    assert _line(axes, "codes, above the hull") == [(2.5, 9.0)]
+    assert _line(axes, "Gaussian, on the hull") == [(2.1, 7.5), (4.0, 5.8)]
+    assert _line(axes, "lower hull") == [(0.0, 10.0), (2.1, 7.5), (3.0, 6.6), (4.0, 5.8)]
+    assert _line(axes, "rate under a uniform prior") == [(11.0, 6.6)]
+    assert {"4 of 16", "2 of 16"} <= {text.get_text() for text in axes.texts}
+    assert axes.get_xlim()[1] > 11.0
+    cost = panels["What a sentence costs"]
+    assert _line(cost, "-ELBO, codes") == [(2.5, 11.5), (3.0, 9.6)]
+    assert "information, 95 % interval, codes" in _labels(panels["What z says of its sentence"])
+
+
+def test_a_sweep_of_codebooks_is_labelled_by_them() -> None:
+    points = (_coded("4 of 16", 3.0, 3.0, 6.0), _coded("2 of 16", 2.5, 2.5, 9.0))
+    figure = curve_figure(replace(CURVE, axis="codes", points=points))
+    axes = _panels(figure)["Rate and distortion"]
+    assert axes.get_title().endswith("labels: positions of codes")
+    assert "rate under a uniform prior" not in _labels(axes)

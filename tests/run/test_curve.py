@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 import textlatent.run.curve  # noqa: F401  (the verb `curve` of textlatent.run is a function)
-from tests.toy_run import merged, toy_recipe
+from tests.toy_codes import toy_codes
+from tests.toy_run import merged, toy_recipe, write_toy
 from textlatent.recipe.dump import as_values
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.objective import Objective
-from textlatent.run.curve import _language_model, _plan, curve
+from textlatent.run.curve import _language_model, curve
+from textlatent.run.curve_plan import codes_label, plan, what_is_swept
 from textlatent.run.folder import Run
 from textlatent.training.signals import TrainingStopped
 
@@ -170,7 +172,7 @@ def test_a_point_of_another_recipe_is_refused_before_anything_is_trained(
 
 def _objectives(recipe: dict[str, Any], axis: Any, value: float) -> list[dict[str, Any]]:
     """The objective of every stage, what is not the default."""
-    (job,) = _plan(load_recipe(recipe), axis=axis, values=[value], seeds=[0], folder=Path("runs"))
+    (job,) = plan(load_recipe(recipe), axis=axis, values=[value], seeds=[0], folder=Path("runs"))
     merged_objectives = [job.recipe.stage_objective(stage) for stage in job.recipe.stages]
     return [each.model_dump(exclude_defaults=True) for each in merged_objectives]
 
@@ -201,7 +203,7 @@ def test_of_several_stages_the_last_is_asked(values: dict[str, Any]) -> None:
 
 def test_points_differ_in_name_seed_and_aim_alone(values: dict[str, Any]) -> None:
     recipe = load_recipe(values)
-    jobs = _plan(recipe, axis="beta", values=[0.1, 1e-05], seeds=[0, 1], folder=Path("runs/toy"))
+    jobs = plan(recipe, axis="beta", values=[0.1, 1e-05], seeds=[0, 1], folder=Path("runs/toy"))
     names = ["beta-0.1-seed-0", "beta-0.1-seed-1", "beta-1e-05-seed-0", "beta-1e-05-seed-1"]
     assert [job.name for job in jobs] == names
     for job in jobs:
@@ -219,6 +221,8 @@ def test_points_differ_in_name_seed_and_aim_alone(values: dict[str, Any]) -> Non
         ({"betas": [1, 1.0]}, r"a curve needs two or more betas, each once, got \[1.0, 1.0\]"),
         ({"rates": [0, 1]}, "rates must be above 0, got 0; the language model without z is drawn anyway"),
         ({"betas": [1, float("nan")]}, "betas must be above 0, got nan"),
+        ({"codes": [4, 8]}, "codes and positions are swept of a recipe with codes, got model.type: gaussian"),
+        ({"rates": [1, 2], "codes": [4, 8]}, "over codes and positions"),
         ({"rates": [1, 2], "seeds": [1, 1]}, r"seeds must be one or more whole numbers, each once, got \[1, 1\]"),
         ({"rates": [1, 2], "seeds": []}, "seeds must be one or more"),
         ({"rates": [1, 2], "seeds": [-1]}, "seed: must be >= 0"),
@@ -227,3 +231,84 @@ def test_points_differ_in_name_seed_and_aim_alone(values: dict[str, Any]) -> Non
 def test_what_cannot_be_asked(values: dict[str, Any], asked: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         curve(values, **asked)
+
+
+# ------------------------------------------------------------------------------------------- codes, and runs beside
+
+
+@pytest.fixture(scope="module")
+def coded(swept: tuple[Path, Events], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A recipe with codes of the same sentences as the finished sweep's."""
+    corpus = Run(swept[0] / "points" / "lm").recipe.data.path
+    values = toy_codes(tmp_path_factory.mktemp("codes"), SHORT, {"seed": 0, "data": {"path": str(corpus)}})
+    return merged(values, {"training": {"steps": 2}})
+
+
+def test_every_codebook_is_a_point_and_a_finished_sweep_lies_beside_it(
+    swept: tuple[Path, Events], coded: dict[str, Any]
+) -> None:
+    drawn = curve(coded, codes=[3, 4], positions=[1, 2], baseline=False, beside=[swept[0]])
+    names = [f"codes-{k}-positions-{p}-seed-0" for p in (1, 2) for k in (3, 4)]
+    assert [point.name for point in drawn.points] == names
+    assert [point.label for point in drawn.points] == ["1 of 3", "1 of 4", "2 of 3", "2 of 4"]
+    for point in drawn.points:
+        assert point.asked == pytest.approx(point.rate.value)  # uniform: P ln K
+        assert point.codes is not None
+        assert point.codes.uniform_rate == pytest.approx(point.asked)
+    assert [(point.family, point.label) for point in drawn.beside] == [("gaussian", "rate-1"), ("gaussian", "rate-2.5")]
+    content = json.loads((Path(drawn.folder) / "curve.json").read_text())
+    assert content["axis"] == "uniform_rate_nats"
+    assert [row["name"] for row in content["beside"]] == NAMES[1:]
+    assert content["points"][0]["codes"]["of"] == 3
+    assert (Path(drawn.folder) / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_not_swept_is_the_recipe_s_own(coded: dict[str, Any]) -> None:
+    recipe = load_recipe(coded)
+    asked: dict[str, Any] = dict.fromkeys(("rates", "betas", "codes", "positions"))
+    assert what_is_swept(recipe, **(asked | {"codes": [8, 16]})) == ("codes", [(8, 2), (16, 2)])
+    assert what_is_swept(recipe, **(asked | {"positions": [1, 3]})) == ("codes", [(4, 1), (4, 3)])
+    assert what_is_swept(recipe, **(asked | {"codes": [8]}), least=1) == ("codes", [(8, 2)])
+    assert codes_label(recipe) == "2 of 4"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"codes": [4]}, r"a curve needs two or more codebooks, got codes \[4\] and positions \[2\]"),
+        ({"codes": [4, 4]}, "whole numbers above 0, each once"),
+        ({"codes": [4, 0]}, "whole numbers above 0, each once"),
+        ({"rates": [1, 2]}, "target_rate: moves a rate|target_rate"),
+    ],
+)
+def test_codebooks_that_cannot_be_asked(coded: dict[str, Any], asked: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        curve(coded, **asked)
+
+
+def test_runs_of_other_sentences_are_refused_before_anything_is_trained(
+    swept: tuple[Path, Events], coded: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(curve.__globals__, "train", _never)
+    one = swept[0] / "points" / "rate-1-seed-0"
+    other = toy_recipe(tmp_path / "other", SHORT)
+    write_toy(tmp_path / "other" / "corpus", 200)
+    for changed, beside, sentence in (
+        (coded, [one, one], "is given twice"),
+        (coded, [tmp_path], "is not a run's folder"),
+        (coded | {"data": other["data"]}, [one], "its ledger is of another corpus"),
+        (merged(coded, {"evaluation": {"split": "valid"}}), [one], "--split valid"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            curve(changed, codes=[3, 4], beside=beside)
+
+
+def test_a_run_with_another_number_of_sentences_is_refused(
+    coded: dict[str, Any], copy: tuple[dict[str, Any], Path]
+) -> None:
+    run = Run(copy[1] / "points" / "rate-1-seed-0")
+    textlatent.run.evaluate(run, samples=1, sentences=3)
+    with pytest.raises(
+        ValueError, match=r"of 3 sentences, the curve's of 6; run `textlatent evaluate .* --sentences 6`"
+    ):
+        curve(coded, codes=[3, 4], positions=[1, 2], baseline=False, beside=[run])

@@ -36,6 +36,8 @@ def curve(
     recipe: RecipeArgument,
     rates: Annotated[str | None, typer.Option(help="Target rates in nats, as in 1,2,4,8.")] = None,
     betas: Annotated[str | None, typer.Option(help="Weights of the rate instead, as in 0.1,0.3,1,3.")] = None,
+    codes: Annotated[str | None, typer.Option(help="Or sizes of the codebook, as in 16,64,256.")] = None,
+    positions: Annotated[str | None, typer.Option(help="With every number of codes, as in 4,8.")] = None,
     seeds: Annotated[
         str | None, typer.Option(help="Seeds of every point, as in 0,1,2; the recipe's if not given.")
     ] = None,
@@ -44,8 +46,12 @@ def curve(
         str | None, typer.Option(help="The folder that holds runs; the recipe's `out` if not given.")
     ] = None,
     baseline: Annotated[bool, typer.Option(help="Train the language model without z as well.")] = True,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="RUN", help="A finished run or sweep to lay beside it; may be repeated."),
+    ] = None,
 ) -> None:
-    """Train a recipe to several rates: the rate-distortion curve."""
+    """Train a recipe to several rates or codebooks: the rate-distortion curve."""
     from textlatent import run
 
     console = Console()
@@ -54,15 +60,18 @@ def curve(
             recipe,
             rates=_numbers(rates, float, "--rates"),
             betas=_numbers(betas, float, "--betas"),
+            codes=_numbers(codes, int, "--codes"),
+            positions=_numbers(positions, int, "--positions"),
             seeds=_numbers(seeds, int, "--seeds"),
             overrides=settings or [],
             out=out,
             baseline=baseline,
+            beside=beside or (),
             progress=lambda event: progress(_spoken(event)),
         )
     if is_main_process():
         content = drawn.to_dict()
-        rows = [_row(each) for each in (content["baseline"], *content["points"]) if each]
+        rows = [_row(each) for each in (content["baseline"], *content["points"], *content["beside"]) if each]
         columns = ("point", "rate", "distortion", "-ELBO", "IW-NLL", "information", "active", "beta", "on hull", "time")
         title = f"{drawn.name}, nats per sentence of {drawn.split}"
         _table(console, columns, rows, title=title, right=range(1, 8))
@@ -90,12 +99,13 @@ def _spoken(event: dict[str, Any]) -> dict[str, Any]:
 def _row(point: dict[str, Any]) -> tuple[str, ...]:
     """A point of curve.json as a row."""
     nats = [number(point[f"{name}_nats"]["value"]) for name in ("rate", "distortion", "neg_elbo", "iw_nll")]
-    information, active = point["information_nats"], point["active_units"]
+    information, active, codes = point["information_nats"], point["active_units"], point["codes"]
+    used = f"{active['value']} of {active['of']}" if active else "-"
     return (
         point["name"],
         *nats,
         "[{:.2f}, {:.2f}]".format(*information["interval"]) if information else "-",
-        f"{active['value']} of {active['of']}" if active else "-",
+        f"{codes['used']} of {codes['of']} codes" if codes else used,
         f"{point['beta']:.3f}",
         "yes" if point["on_hull"] else "",
         duration(point["training_seconds"]),
@@ -122,7 +132,7 @@ def compare(
         typer.echo(found.to_markdown() if form is Format.markdown else found.to_latex(), nl=False)
     else:
         console = Console()
-        for each in (found.values(), found.differences()):
+        for each in (found.values(), found.differences(), run.gap_table(found)):
             if each.rows:
                 _table(console, each.columns, each.texts(), right=range(1, len(each.columns)))
                 say(console, each.caption.replace("Bold:", "Star:"))

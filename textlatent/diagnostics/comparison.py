@@ -65,10 +65,10 @@ class Comparison:
     def _row(self, each: Contender, best: Mapping[str, list[Contender]], seeds: bool) -> tuple[Cell, ...]:
         cells = [Cell(each.name), *([Cell(str(len(each.members)))] if seeds else [])]
         cells += [Cell(_measured(each.measure(name)), each in best.get(name, [])) for name in QUANTITIES]
-        ppl, information, active, minutes = each.perplexity, each.information, each.active, each.minutes
+        ppl, information, minutes = each.perplexity, each.information, each.minutes
         cells.append(Cell("-") if ppl is None else Cell(_with_error(ppl.value, ppl.se), each in best["iw_nll"]))
         cells.append(Cell(f"[{information.low:z.2f}, {information.high:z.2f}]" if information else "-"))
-        cells.append(Cell(f"{active[0]:.4g} of {active[1]}" if active else "-"))
+        cells.append(Cell(each.units))
         cells.append(Cell(each.verdict or "-"))
         cells.append(Cell("-" if minutes is None else f"{minutes:.1f}"))
         return tuple(cells)
@@ -113,7 +113,7 @@ class Comparison:
         }
 
     def _dict(self, each: Contender, best: Mapping[str, list[Contender]]) -> dict[str, Any]:
-        ppl, information, active = each.perplexity, each.information, each.active
+        ppl, information, active, codes = each.perplexity, each.information, each.active, each.codes
         nats = {f"{name}_nats": each.measure(name).to_dict() for name in QUANTITIES}
         for name, found in best.items():
             nats[f"{name}_nats"]["best"] = each in found
@@ -126,6 +126,7 @@ class Comparison:
             "information_nats": information
             and {"interval": [information.low, information.high], "cap": information.cap},
             "active_units": active and {"value": active[0], "of": active[1]},
+            "codes_used": codes and {"value": codes[0], "of": codes[1]},
             "verdict": each.verdict or None,
             "minutes": each.minutes,
         }

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textlatent.diagnostics.curve import Information, read_information
 from textlatent.diagnostics.likelihood import importance_ladder, perplexity
+from textlatent.diagnostics.point import Information, read_information
 from textlatent.nats.montecarlo import Estimate, mean_with_error
 from textlatent.scores import Scores
 
@@ -45,9 +45,12 @@ class Member:
 
     @cached_property
     def nats(self) -> dict[str, Tensor]:
-        """Each of QUANTITIES, nats per sentence in float64, [N]."""
+        """Each of QUANTITIES, nats per sentence in float64, [N]; NaN where undefined: all but one of a point's."""
         tensors = self.scores.to_dict()
         scores = Scores.from_dict({k: v.double() if v.is_floating_point() else v for k, v in tensors.items()})
+        if not scores.has_rate:
+            undefined = torch.full_like(scores.distortion(), math.nan)
+            return {name: scores.distortion() if name == "distortion" else undefined for name in QUANTITIES}
         nll = importance_ladder(scores.log_weights())[-1].nll
         return {"rate": scores.rate(), "distortion": scores.distortion(), "neg_elbo": scores.neg_elbo(), "iw_nll": nll}
 
@@ -125,9 +128,9 @@ class Contender:
 
     @property
     def perplexity(self) -> Estimate | None:
-        """Per word, EOS a word, from the IW-NLL, its error over sentences; None where words were not counted."""
-        words = self.members[0].scores.words
-        return None if words is None else perplexity(self.per_sentence("iw_nll"), words + 1)
+        """Per word, EOS a word, from the IW-NLL, its error over sentences; None without words or a density."""
+        words, nll = self.members[0].scores.words, self.per_sentence("iw_nll")
+        return None if words is None or bool(nll.isnan().any()) else perplexity(nll, words + 1)
 
     @property
     def information(self) -> Information | None:
@@ -145,6 +148,23 @@ class Contender:
         if any(cell["value"] is None for cell in cells):
             return None
         return math.fsum(cell["value"] for cell in cells) / len(cells), cells[0]["of"]
+
+    @property
+    def codes(self) -> tuple[float, int] | None:
+        """Codes used, the mean over seeds, and how many there are; None where z is no codes."""
+        blank = {"value": None}
+        cells = [member.ledger.get("codes_used", blank) for member in self.members]
+        if any(cell["value"] is None for cell in cells):
+            return None
+        return math.fsum(cell["value"] for cell in cells) / len(cells), cells[0]["of"]
+
+    @property
+    def units(self) -> str:
+        """What z has and how much of it is used: "7 of 8" dimensions, "15 of 16 codes"; a dash without a z."""
+        for found, kind in ((self.active, ""), (self.codes, " codes")):
+            if found is not None:
+                return f"{found[0]:.4g} of {found[1]:,}{kind}"
+        return "-"
 
     @property
     def verdict(self) -> str:

@@ -5,79 +5,30 @@ above the hull at none: a mixture of two others does better (THEORY T1).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from textlatent.diagnostics.point import QUANTITIES, Point, nats_cell, number, point_row
 from textlatent.nats.montecarlo import Estimate
-
-QUANTITIES = ("rate", "distortion", "neg_elbo", "iw_nll")
-"""What a point is measured in, nats per sentence; `NAME_nats` in curve.json."""
-
-
-@dataclass(frozen=True)
-class Information:
-    """How much z says of y, from the ledger's two bounds.
-
-    Attributes:
-        low: the lower bound less 1.96 standard errors, nats.
-        high: the upper bound plus 1.96 standard errors, nats.
-        cap: ln N, above which the lower bound cannot rise, nats.
-    """
-
-    low: float
-    high: float
-    cap: float
-
-
-@dataclass(frozen=True)
-class Point:
-    """One trained model, as its ledger says; the standard errors are over sentences.
-
-    Attributes:
-        name: the run's name.
-        asked: the target rate in nats, or beta; None for the language model without z.
-        seed: of the run.
-        rate: nats per sentence.
-        distortion: nats per sentence.
-        neg_elbo: nats per sentence.
-        iw_nll: nats per sentence.
-        samples: importance samples K of iw_nll.
-        information: None where there is no z to say anything.
-        active: active units, None where there is no z.
-        dimensions: how many units there are.
-        beta: the rate's weight at the model's step, given or found.
-        seconds: of training.
-        folder: the run's folder.
-    """
-
-    name: str
-    asked: float | None
-    seed: int
-    rate: Estimate
-    distortion: Estimate
-    neg_elbo: Estimate
-    iw_nll: Estimate
-    samples: int
-    information: Information | None
-    active: int | None
-    dimensions: int
-    beta: float
-    seconds: float
-    folder: str
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The points of one target rate or beta, over their seeds.
+    """The points of one target rate, beta or codebook, over their seeds.
 
     Attributes:
-        asked: the target rate in nats, or beta; None for the language model without z.
+        asked: the target rate in nats, beta, or P ln K in nats; None for the language model without z.
         points: one per seed.
     """
 
     asked: float | None
     points: tuple[Point, ...]
+
+    @property
+    def key(self) -> tuple[str, float | None, str]:
+        """What its points share."""
+        return self.points[0].key
 
     def mean(self, quantity: str) -> Estimate:
         """The mean over seeds, with the standard error over sentences (the seeds' mean one), nats per sentence.
@@ -111,10 +62,11 @@ class Curve:
         split: of the corpus, whose sentences were scored.
         left: names of the points that are not finished.
         folder: holds curve.json, curve.png and points/.
+        beside: points of other sweeps or runs, on the same sentences.
     """
 
     name: str
-    axis: Literal["target_rate", "beta"]
+    axis: Literal["target_rate", "beta", "codes"]
     points: tuple[Point, ...]
     baseline: Point | None
     exact_entropy: float | None
@@ -122,38 +74,54 @@ class Curve:
     split: str
     left: tuple[str, ...]
     folder: str
+    beside: tuple[Point, ...] = ()
 
     def settings(self) -> list[Setting]:
         """The points gathered by what was asked, in the order of the sweep."""
-        asked = dict.fromkeys(point.asked for point in self.points)
-        return [Setting(value, tuple(p for p in self.points if p.asked == value)) for value in asked]
+        return _gathered(self.points)
+
+    def others(self) -> list[Setting]:
+        """The settings that were laid beside the sweep."""
+        return _gathered(self.beside)
+
+    def families(self) -> list[str]:
+        """The kinds of models that are drawn, the sweep's own first."""
+        return list(dict.fromkeys(point.family for point in (*self.points, *self.beside)))
 
     def hull(self) -> list[Setting]:
-        """The settings on the lower convex hull, by rising rate; the language model among them where it is there."""
-        settings = self.settings() + ([Setting(None, (self.baseline,))] if self.baseline else [])
+        """The settings on the lower convex hull, by rising rate, of all families; the language model among them."""
+        settings = self.settings() + self.others() + ([Setting(None, (self.baseline,))] if self.baseline else [])
         places = [(each.mean("rate").value, each.mean("distortion").value) for each in settings]
         return [settings[i] for i in lower_hull(places)]
 
     def to_dict(self) -> dict[str, Any]:
         """What curve.json holds."""
-        on_hull = {each.asked for each in self.hull()}
+        on_hull = {each.key for each in self.hull()}
         known = self.exact_entropy is not None
-        exact = {"value": self.exact_entropy, "these_sentences": self.exact_here and _cell(self.exact_here)}
+        exact = {"value": self.exact_entropy, "these_sentences": self.exact_here and nats_cell(self.exact_here)}
         settings = [
-            {"asked": each.asked, "seeds": [p.seed for p in each.points], "on_hull": each.asked in on_hull}
-            | {f"{q}_nats": _cell(each.mean(q)) | {"sd_over_seeds": _number(each.spread(q))} for q in QUANTITIES}
-            for each in self.settings()
+            {"asked": each.asked, "family": each.points[0].family, "label": each.points[0].label}
+            | {"seeds": [p.seed for p in each.points], "on_hull": each.key in on_hull}
+            | {f"{q}_nats": nats_cell(each.mean(q)) | {"sd_over_seeds": number(each.spread(q))} for q in QUANTITIES}
+            for each in (*self.settings(), *self.others())
         ]
         return {
             "name": self.name,
-            "axis": {"target_rate": "target_rate_nats", "beta": "beta"}[self.axis],
+            "axis": {"target_rate": "target_rate_nats", "beta": "beta", "codes": "uniform_rate_nats"}[self.axis],
             "split": self.split,
             "settings": settings,
-            "points": [_row(point) | {"on_hull": point.asked in on_hull} for point in self.points],
-            "baseline": self.baseline and _row(self.baseline) | {"on_hull": None in on_hull},
+            "points": [point_row(point) | {"on_hull": point.key in on_hull} for point in self.points],
+            "beside": [point_row(point) | {"on_hull": point.key in on_hull} for point in self.beside],
+            "baseline": self.baseline and point_row(self.baseline) | {"on_hull": self.baseline.key in on_hull},
             "exact_entropy_nats": exact if known else None,
             "left": list(self.left),
         }
+
+
+def _gathered(points: Sequence[Point]) -> list[Setting]:
+    """The points of each setting together, in the order they came."""
+    keys = dict.fromkeys(point.key for point in points)
+    return [Setting(key[1], tuple(p for p in points if p.key == key)) for key in keys]
 
 
 def lower_hull(places: Sequence[tuple[float, float]]) -> list[int]:
@@ -182,68 +150,3 @@ def _is_best_somewhere(place: tuple[float, float], places: Sequence[tuple[float,
         elif saved < 0:
             return False
     return least <= most and most > 0
-
-
-def read_point(
-    ledger: Mapping[str, Any], *, name: str, asked: float | None, seed: int, beta: float, seconds: float, folder: str
-) -> Point:
-    """The point that a run's ledger describes.
-
-    Raises:
-        ValueError: the ledger has no rate or no IW-NLL, so the model has no place on a curve.
-    """
-    for key in ("rate_nats", "distortion_nats", "iw_nll_nats"):
-        if ledger[key]["value"] is None:
-            raise ValueError(f"{folder} has no place on a rate-distortion curve, for {key}: {ledger[key]['why']}")
-    active, information = ledger["active_units"], ledger["information_nats"]
-    return Point(
-        name=name,
-        asked=asked,
-        seed=seed,
-        **{q: _estimate(ledger[f"{q}_nats"], ledger["sentences"]) for q in QUANTITIES},
-        samples=ledger["iw_nll_nats"]["samples"],
-        information=read_information(information),
-        active=None if active["value"] is None else round(active["value"]),
-        dimensions=active.get("of", 0),
-        beta=beta,
-        seconds=seconds,
-        folder=folder,
-    )
-
-
-def read_information(cell: Mapping[str, Any]) -> Information | None:
-    """The 95 % interval of a ledger's information_nats, nats; None where it has no value."""
-    if cell["value"] is None:
-        return None
-    low, high = cell["lower"] - 1.96 * cell["lower_se"], cell["upper"] + 1.96 * cell["upper_se"]
-    return Information(low, high, cell["cap"])
-
-
-def _estimate(cell: Mapping[str, Any], count: int) -> Estimate:
-    return Estimate(cell["value"], math.nan if cell["se"] is None else cell["se"], count)
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if math.isfinite(value) else None
-
-
-def _cell(estimate: Estimate) -> dict[str, float | None]:
-    return {"value": estimate.value, "se": _number(estimate.se)}
-
-
-def _row(point: Point) -> dict[str, Any]:
-    information, active = point.information, point.active
-    interval = information and {"interval": [information.low, information.high], "cap": information.cap}
-    return {
-        "name": point.name,
-        "asked": point.asked,
-        "seed": point.seed,
-        **{f"{q}_nats": _cell(getattr(point, q)) for q in QUANTITIES},
-        "samples": point.samples,
-        "information_nats": interval,
-        "active_units": None if active is None else {"value": active, "of": point.dimensions},
-        "beta": point.beta,
-        "training_seconds": point.seconds,
-        "folder": point.folder,
-    }

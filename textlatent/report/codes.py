@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from textlatent.report.course import of_kind
 from textlatent.report.drawing import (
@@ -134,6 +134,9 @@ def _means_picture(codes: Codes) -> Picture:
     ends = [max(1.6, 0.6 * min((count for count, _ in points), default=2)), 1.3 * most]
     axes.plot(ends, [end**-0.5 for end in ends], color=QUIET, lw=1.0, ls="--")
     axes.set(xlabel="vectors of the code", ylabel="distance from mean / spread", xscale="log", xlim=(ends[0], ends[1]))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(0.0, max([1.1 * relative for _, relative in points] + [0.5]))
     label_ends(axes, [Label(ends[1] ** -0.5, "by chance", QUIET)])
     off, left = (sum(book[name] for book in codes["means"]) / len(codes["means"]) for name in ("off_centre", "left"))

@@ -8,9 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from textlatent.diagnostics.curve import Curve, Setting
-from textlatent.report.drawing import DISTORTION, FAINT, INK, QUIET, RATE
+from textlatent.diagnostics.point import GAUSSIAN
+from textlatent.report.drawing import BETA, DISTORTION, FAINT, INFORMATION, INK, QUIET, RATE
 
 _GROUND = "#f4f1ec"
+_FAMILIES = {GAUSSIAN: (RATE, "o", "Gaussian"), "vq": (BETA, "s", "codes")}
+"""Colour, mark and name of each family; any other is green, its mark a triangle."""
 _BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
 
 
@@ -48,9 +51,15 @@ def _count(curve: Curve) -> str:
     return f"{len(curve.settings())} settings{over}, {curve.points[0].rate.count:,} sentences"
 
 
+def _family(name: str) -> tuple[str, str, str]:
+    return _FAMILIES.get(name, (INFORMATION, "^", name))
+
+
 def _rates(curve: Curve) -> tuple[float, float]:
-    """The shared horizontal axis: rate 0 with some air, and what was reached."""
-    most = max([1.0, *(point.rate.value for point in curve.points)])
+    """The shared horizontal axis: rate 0 with some air, and what was reached (under a uniform prior, where codes)."""
+    points = (*curve.points, *curve.beside)
+    uniform = [point.codes.uniform_rate for point in points if point.codes is not None]
+    most = max([1.0, *(point.rate.value for point in points), *uniform])
     return -0.04 * most, 1.1 * most
 
 
@@ -70,6 +79,8 @@ def _bars(settings: Sequence[Setting], quantity: str) -> list[float]:
 
 def _known(setting: Setting, curve: Curve) -> str:
     """What a setting was asked for, in a word."""
+    if setting.points[0].label:
+        return setting.points[0].label
     return f"{setting.asked:g}" if curve.axis == "target_rate" else f"β {setting.asked:g}"
 
 
@@ -78,7 +89,7 @@ def _known(setting: Setting, curve: Curve) -> str:
 
 def _draw_plane(axes: Axes, curve: Curve) -> None:
     """Distortion against rate, the hull through it, and the straight lines along which -ELBO is the same."""
-    settings, hull = curve.settings(), curve.hull()
+    settings, hull = curve.settings() + curve.others(), curve.hull()
     shown = settings + ([Setting(None, (curve.baseline,))] if curve.baseline else [])
     distortions = [value for setting in shown for value in (p.distortion.value for p in setting.points)]
     margin = max(0.08 * (max(distortions) - min(distortions)), max(_bars(shown, "distortion")), 0.05)
@@ -86,14 +97,18 @@ def _draw_plane(axes: Axes, curve: Curve) -> None:
     axes.set_ylim(low, high)
     _draw_iso(axes, _rates(curve), (low, high), above=curve.exact_entropy or -math.inf)
     _draw_limits(axes, curve, (low, high))
-    axes.plot(_column(hull, "rate"), _column(hull, "distortion"), color=RATE, lw=1.4, zorder=3, label="lower hull")
-    _draw_settings(axes, settings, [setting in hull for setting in settings])
+    several = len(curve.families()) > 1
+    colour = QUIET if several else _family(curve.families()[0])[0]
+    axes.plot(_column(hull, "rate"), _column(hull, "distortion"), color=colour, lw=1.4, zorder=3, label="lower hull")
+    for family in curve.families():
+        own = [setting for setting in settings if setting.points[0].family == family]
+        _draw_settings(axes, own, [setting in hull for setting in own], family, named=several)
     if curve.baseline is not None:
         axes.plot(0.0, curve.baseline.distortion.value, "D", ms=7, color=DISTORTION, zorder=5, label="language model")
     for setting in settings:
         place = (setting.mean("rate").value, setting.mean("distortion").value)
         _annotate(axes, _known(setting, curve), place)
-    asked = "rate asked for" if curve.axis == "target_rate" else "β"
+    asked = {"target_rate": "rate asked for", "beta": "β", "codes": "positions of codes"}[curve.axis]
     axes.set(ylabel="distortion, nats per sentence", title=f"Rate and distortion; labels: {asked}")
     _legend(axes, 7.5, "upper right")
 
@@ -104,23 +119,42 @@ def _annotate(axes: Axes, text: str, place: tuple[float, float]) -> None:
     )
 
 
-def _draw_settings(axes: Axes, settings: Sequence[Setting], on_hull: Sequence[bool]) -> None:
-    """One mark per setting, full on the hull and hollow above it; the seeds behind it as dots."""
+def _draw_settings(
+    axes: Axes, settings: Sequence[Setting], on_hull: Sequence[bool], family: str, *, named: bool
+) -> None:
+    """One mark per setting, full on the hull and hollow above it; the seeds behind it as dots.
+
+    Codes under a prior that has learned cost less than P ln K: a thin line leads to that rate, where a tick stands.
+    """
+    colour, mark, name = _family(family)
+    for codes, setting in ((setting.points[0].codes, setting) for setting in settings):
+        if codes is not None and codes.uniform_rate - setting.mean("rate").value > 0.01:
+            ends, height = [setting.mean("rate").value, codes.uniform_rate], setting.mean("distortion").value
+            axes.plot(ends, [height, height], ":", color=colour, lw=0.9, zorder=2)
+            axes.plot(
+                ends[1:], [height], "|", color=colour, ms=9, zorder=3, label=_once(axes, "rate under a uniform prior")
+            )
     rates, distortions = _column(settings, "rate"), _column(settings, "distortion")
     wide, high = _bars(settings, "rate"), _bars(settings, "distortion")
     axes.errorbar(
-        rates, distortions, xerr=wide, yerr=high, fmt="none", ecolor=RATE, elinewidth=0.9, alpha=0.55, zorder=3
+        rates, distortions, xerr=wide, yerr=high, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.55, zorder=3
     )
     for full, label in ((True, "on the hull"), (False, "above the hull")):
         at = [i for i, on in enumerate(on_hull) if on is full]
         if at:
-            face = RATE if full else "white"
+            face = colour if full else "white"
             x, y = [rates[i] for i in at], [distortions[i] for i in at]
-            axes.plot(x, y, "o", ms=7, mfc=face, mec=RATE, mew=1.4, zorder=4, label=label)
+            said = f"{name}, {label}" if named else label
+            axes.plot(x, y, mark, ms=7, mfc=face, mec=colour, mew=1.4, zorder=4, label=said)
     seeds = [point for setting in settings if len(setting.points) > 1 for point in setting.points]
     if seeds:
         x, y = [p.rate.value for p in seeds], [p.distortion.value for p in seeds]
-        axes.plot(x, y, ".", ms=5, color=INK, alpha=0.6, zorder=5, label="each seed")
+        axes.plot(x, y, ".", ms=5, color=INK, alpha=0.6, zorder=5, label=_once(axes, "each seed"))
+
+
+def _once(axes: Axes, label: str) -> str:
+    """The label, or one the legend leaves out where it has that label already."""
+    return f"_{label}" if label in axes.get_legend_handles_labels()[1] else label
 
 
 def _draw_iso(axes: Axes, rates: tuple[float, float], distortions: tuple[float, float], *, above: float) -> None:
@@ -167,16 +201,9 @@ def _draw_limits(axes: Axes, curve: Curve, distortions: tuple[float, float]) -> 
 
 def _draw_cost(axes: Axes, curve: Curve) -> None:
     """-ELBO and IW-NLL against rate, with what bounds them; seeds as dots around their mean."""
-    settings = sorted(curve.settings(), key=lambda setting: setting.mean("rate").value)
-    rates, samples = _column(settings, "rate"), settings[0].points[0].samples
-    seeds = [point for setting in settings if len(setting.points) > 1 for point in setting.points]
-    for quantity, label, mark, colour in (
-        ("neg_elbo", "-ELBO", "o", INK),
-        ("iw_nll", f"IW-NLL, K = {samples}", "s", RATE),
-    ):
-        axes.plot(rates, _column(settings, quantity), f"{mark}-", ms=4, lw=1.0, color=colour, label=label)
-        values = [getattr(point, quantity).value for point in seeds]
-        axes.plot([point.rate.value for point in seeds], values, ".", ms=4, color=colour, alpha=0.5)
+    settings = sorted(curve.settings() + curve.others(), key=lambda setting: setting.mean("rate").value)
+    for family in curve.families():
+        _draw_family_cost(axes, [s for s in settings if s.points[0].family == family], family)
     if curve.baseline is not None:
         axes.axhline(curve.baseline.distortion.value, color=DISTORTION, ls="-.", lw=1.0, label="language model")
     if curve.exact_entropy is not None:
@@ -195,17 +222,37 @@ def _draw_cost(axes: Axes, curve: Curve) -> None:
     _legend(axes, 7, "upper left", columns=2)
 
 
+def _draw_family_cost(axes: Axes, settings: Sequence[Setting], family: str) -> None:
+    """-ELBO and IW-NLL of one family; of codes -ELBO alone, which IW-NLL is, whatever K."""
+    rates, samples = _column(settings, "rate"), settings[0].points[0].samples
+    seeds = [point for setting in settings if len(setting.points) > 1 for point in setting.points]
+    lines = [("neg_elbo", "-ELBO", "o", INK), ("iw_nll", f"IW-NLL, K = {samples}", "s", RATE)]
+    if family != GAUSSIAN:
+        colour, mark, name = _family(family)
+        lines = [("neg_elbo", f"-ELBO, {name}", mark, colour)]
+    for quantity, label, mark, colour in lines:
+        axes.plot(rates, _column(settings, quantity), f"{mark}-", ms=4, lw=1.0, color=colour, label=label)
+        values = [getattr(point, quantity).value for point in seeds]
+        axes.plot([point.rate.value for point in seeds], values, ".", ms=4, color=colour, alpha=0.5)
+
+
 def _draw_information(axes: Axes, curve: Curve) -> None:
     """The interval of I(y; z) at every point, under the rate that bounds it; its lower end's cap where in sight."""
-    known = [(point, point.information) for point in curve.points if point.information is not None]
+    every = (*curve.points, *curve.beside)
+    known = [(point, point.information) for point in every if point.information is not None]
     axes.plot(_rates(curve), _rates(curve), color=INK, ls="--", lw=1.0, label="information = rate")
     if not known:
         return
     x = [point.rate.value for point, _ in known]
     low, high = [each.low for _, each in known], [each.high for _, each in known]
-    axes.vlines(x, low, high, color=RATE, lw=5, alpha=0.55, label="information, 95 % interval")
-    for ends in (low, high):
-        axes.plot(x, ends, "_", ms=8, mew=1.4, color=RATE)
+    for family in curve.families():
+        colour, _, name = _family(family)
+        at = [i for i, (point, _) in enumerate(known) if point.family == family]
+        own, below, above = ([values[i] for i in at] for values in (x, low, high))
+        said = "information, 95 % interval" + (f", {name}" if len(curve.families()) > 1 else "")
+        axes.vlines(own, below, above, color=colour, lw=5, alpha=0.55, label=said)
+        for ends in (below, above):
+            axes.plot(own, ends, "_", ms=8, mew=1.4, color=colour)
     top, cap = 1.08 * max([*high, *x]), known[0][1].cap
     if cap < 1.25 * top:
         top = max(top, 1.05 * cap)
