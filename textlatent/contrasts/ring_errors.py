@@ -9,9 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textlatent.contrasts.ring_basis import Basis
+from textlatent.contrasts.ring_chain import chain_means
 from textlatent.contrasts.ring_counts import Neighbours, neighbours, windows
 from textlatent.contrasts.ring_fit import Fit
-from textlatent.contrasts.ring_moments import chain_means, path, ring_means, ring_moments
+from textlatent.contrasts.ring_moments import path, ring_means, ring_moments
 from textlatent.contrasts.ring_partition import balance
 
 _AT_ONCE = 2**22  # numbers in one table of scores by sequence and pair

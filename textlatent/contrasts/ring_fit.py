@@ -23,6 +23,7 @@ LABELS_AT_MOST = 48
 Objective = Callable[[Tensor], Terms]
 
 _FLAT = 1e-10  # a curvature below this share of the largest is none
+_STRIDE = 4.0  # nats that a potential moves in one step at most
 _GONE = 1e-9  # curvature left, as a share of that at 0, where the maximiser is at infinity
 
 
@@ -96,7 +97,7 @@ def fit(
     try:
         theta, there, steps = _newton(objective, bent, ridge=ridge, most_steps=most_steps)
     except ValueError as fault:
-        raise ValueError(f"{method} {fault}") from None
+        raise ValueError(f"{method}: {fault}") from None
     value = float(there.value - ridge / 2.0 * theta.square().sum())
     inside = bent @ bent.T  # nothing along the gauge, where a ridge alone would bend
     return Fit(theta, basis, method, ridge, value, inside @ there.hessian @ inside + ridge * inside, counts, steps)
@@ -117,22 +118,23 @@ def _newton(
         hessian = bent.T @ here.hessian @ bent + ridge * one
         if not ridge and bool((torch.linalg.eigvalsh(hessian / scale / scale[:, None]) < _GONE).any()):
             raise ValueError(
-                "has no finite maximiser here: some pair of labels never (or always) occurs where it could, and its "
+                "there is no finite maximiser: some pair of labels never (or always) occurs where it could, and its "
                 "potential goes to infinity. Give ridge > 0, or more data."
             )
         move = -bent @ torch.linalg.solve(hessian, bent.T @ here.gradient)
         theta, here, small = _line_search(theta, here, move, objective)
         if small:
             return theta, here, step
-    raise ValueError(f"did not converge in {most_steps} Newton steps; give ridge > 0.")
+    raise ValueError(f"it did not converge in {most_steps} Newton steps; give ridge > 0.")
 
 
 def _line_search(theta: Tensor, here: Terms, move: Tensor, objective: Objective) -> tuple[Tensor, Terms, bool]:
     """The Newton step, or half of it, and half again, until it gains; True where it was too small to matter."""
-    share, slope = 1.0, float(here.gradient @ move)
-    short = float(move.abs().max()) < 1e-9 * (1.0 + float(theta.abs().max()))
+    size, slope = float(move.abs().max()), float(here.gradient @ move)
+    short = size < 1e-9 * (1.0 + float(theta.abs().max()))
     if short or -slope < 1e-16 * (1.0 + abs(float(here.value))):
         return theta + move, objective(theta + move), True  # quadratic convergence: the next step would be 1e-18
+    share = min(1.0, _STRIDE / size)
     while True:
         there = objective(theta + share * move)
         # a sum of many nats cannot tell a gain below its own rounding

@@ -1,8 +1,8 @@
 """Mean and covariance, under a ring, of its counts of pairs: the gradient and Hessian of ln Z, summed over a corpus.
 
-The covariance needs sum_k B^k (x) B^{M-k}, q^4 numbers; the sums for M and M' give the one for M + M' + 1, so that a
-ring of N sites costs log2(N) products of q^5 multiplications. B is the balanced transfer matrix, its powers near 1.
-Where no ring is long, all of them together cost one product of q^2 x N by N x q^2 instead.
+With B the balanced transfer matrix, its rows adding up to 1, B^k = Pi + R^k: Pi is what far sites have in common, their
+means and nothing else, and R^k what they know of each other, which dies away. The covariance of the counts is then a
+sum of what dies away; as a difference of N^2 terms it would have no digits left at N = 10^7.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from torch import Tensor
 from textlatent.contrasts.ring_partition import balance
 
 WALK = 2048
-"""Sites of the longest ring up to which all its powers are kept; beyond it paths are doubled."""
+"""Sites of the longest ring up to which all powers of R are kept; beyond it paths are doubled."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,21 @@ class Moments:
     log_partition: Tensor
     mean: Tensor
     covariance: Tensor
+
+
+@dataclass(frozen=True)
+class Means:
+    """What each of several sizes says of one sequence.
+
+    Attributes:
+        log_partition: ln Z, nats, [L].
+        total: Z in units of the largest eigenvalue's power, [L].
+        mean: E of the counts, [L, D].
+    """
+
+    log_partition: Tensor
+    total: Tensor
+    mean: Tensor
 
 
 @dataclass(frozen=True)
@@ -61,18 +76,33 @@ def path(matrix: Float[Tensor, "q q"], length: int) -> Path:
 
 
 @dataclass(frozen=True)
-class Means:
-    """What each of several sizes says of one sequence.
+class _Deflated:
+    """B, rows adding up to 1; `far` = Pi = 1 u^T, u B = u; `near` = R = B - Pi; ln of the largest eigenvalue, nats."""
 
-    Attributes:
-        log_partition: ln Z, nats, [L].
-        total: Z in units of the largest eigenvalue's power, [L].
-        mean: E of the counts, [L, D].
+    balanced: Tensor
+    far: Tensor
+    near: Tensor
+    rate: Tensor
+
+
+def _deflated(transfer: Float[Tensor, "q q"]) -> _Deflated:
+    """The parts of a transfer matrix.
+
+    Raises:
+        ValueError: far sites determine each other, so that there are no two parts.
     """
-
-    log_partition: Tensor
-    total: Tensor
-    mean: Tensor
+    balanced, _, rate = balance(transfer)
+    rows = balanced.sum(1)
+    ones = torch.ones_like(balanced)
+    system = torch.eye(len(balanced), dtype=balanced.dtype) - balanced / rows[:, None] + ones
+    if float((rows - 1.0).abs().max()) > 1e-9 or float(torch.linalg.cond(system)) > 1e12:
+        raise ValueError(
+            "neighbours bind so strongly that sites determine each other at any distance, and no covariance can be "
+            "trusted; raise the ridge, or give more data."
+        )
+    balanced = balanced / rows[:, None]
+    far = torch.linalg.solve(system.T, ones[0]).expand_as(balanced)
+    return _Deflated(balanced, far, balanced - far, rate)
 
 
 def ring_means(transfer: Float[Tensor, "q q"], sizes: Int[Tensor, " L"]) -> Means:
@@ -87,118 +117,68 @@ def ring_means(transfer: Float[Tensor, "q q"], sizes: Int[Tensor, " L"]) -> Mean
 def ring_moments(
     transfer: Float[Tensor, "q q"], sizes: Int[Tensor, " L"], numbers: Float[Tensor, " L"] | None = None
 ) -> Moments:
-    """Moments of the pair counts of closed rings, `numbers` (1 if not given) of each of the different sizes."""
+    """Moments of the pair counts of closed rings, `numbers` (1 if not given) of each of the different sizes.
+
+    Raises:
+        ValueError: sites determine each other at any distance.
+    """
     numbers = torch.ones(len(sizes), dtype=torch.float64) if numbers is None else numbers
-    each, (balanced, _, _) = ring_means(transfer, sizes), balance(transfer)
-    weights = numbers * sizes / each.total
-    if int(sizes.max()) <= WALK:
-        between = _walked(balanced, sizes, weights)
-    else:
-        between = torch.zeros(balanced.shape * 2, dtype=torch.float64)
-        for size, weight in zip(sizes.tolist(), weights.tolist(), strict=True):
-            between += weight * path(balanced, size - 1).between
-    two = torch.einsum("ab,cd,bcda->abcd", balanced, balanced, between)
-    mean = numbers @ each.mean
-    square = two.reshape(len(mean), -1) + mean.diag() - (each.mean * numbers[:, None]).T @ each.mean
-    return Moments(numbers @ each.log_partition, mean, square)
+    parts, count = _deflated(transfer), sizes.double()
+    others = torch.stack(
+        [torch.linalg.matrix_power(parts.near, int(size) - 1) for size in sizes]
+    )  # R^{N-1}; I at N = 1
+    others[sizes == 1] -= parts.far
+    trace = (parts.near * others.transpose(1, 2)).sum((1, 2))  # Z - 1
+    known = (parts.balanced * others.transpose(1, 2)).flatten(1) / (1.0 + trace)[:, None]
+    apart = (parts.balanced * parts.far.T).flatten()  # a pair's probability on the endless ring
+    short = -trace / (1.0 + trace)  # 1/Z - 1
+    means = count[:, None] * (apart * (1.0 + short)[:, None] + known)
+    mean = numbers @ means
+    square = _joint(parts, sizes, others, numbers * count / (1.0 + trace)).reshape(len(mean), -1) + mean.diag()
+    square -= (numbers * (count / (1.0 + trace) + count**2 * (short + short**2))).sum() * apart[:, None] * apart
+    cross = apart[:, None] * ((numbers * count**2 * (1.0 + short)) @ known)
+    square -= cross + cross.T + (known * (numbers * count**2)[:, None]).T @ known
+    return Moments(numbers @ (count * parts.rate + trace.log1p()), mean, square)
 
 
-def _walked(
-    balanced: Float[Tensor, "q q"], sizes: Int[Tensor, " L"], weights: Float[Tensor, " L"]
+def _joint(
+    parts: _Deflated, sizes: Int[Tensor, " L"], others: Float[Tensor, "L q q"], weights: Float[Tensor, " L"]
 ) -> Float[Tensor, "q q q q"]:
-    """sum_N w_N sum_k B^k (x) B^{N-2-k} = sum_k B^k (x) G_k, G_k = w_{k+2} + B G_{k+1}; as [b, c, d, a]."""
-    labels, steps = len(balanced), max(int(sizes.max()) - 1, 1)
+    """What two pairs (a, b) and (c, d) of a ring say of each other, over all distances, but what they both say of far.
+
+    sum_N w_N B[a,b] B[c,d] sum_k (B^k (x) B^{N-2-k} - Pi (x) Pi)[b, c, d, a].
+    """
+    one, weights = torch.eye(len(parts.near), dtype=torch.float64), torch.where(sizes >= 2, weights, 0.0)
+    inverse = torch.linalg.inv(one - parts.near)
+    along = torch.einsum("l,lij->ij", weights, one - others) @ inverse - weights.sum() * parts.far  # sum_k R^k
+    between = _walked(parts, sizes, weights) if int(sizes.max()) <= WALK else _doubled(parts, sizes, weights)
+    between += torch.einsum("bc,da->bcda", parts.far, along) + torch.einsum("bc,da->bcda", along, parts.far)
+    return torch.einsum("ab,cd,bcda->abcd", parts.balanced, parts.balanced, between)
+
+
+def _walked(parts: _Deflated, sizes: Int[Tensor, " L"], weights: Float[Tensor, " L"]) -> Float[Tensor, "q q q q"]:
+    """sum_N w_N sum_k R^k (x) R^{N-2-k} = sum_k R^k (x) G_k, G_k = w_{k+2} + R G_{k+1}, I - Pi for R^0."""
+    labels, steps = len(parts.near), max(int(sizes.max()) - 1, 1)
     of_step = torch.zeros(steps + 1, dtype=torch.float64)
-    of_step[(sizes - 2).clamp(min=-1)] = torch.where(sizes >= 2, weights, 0.0)  # a ring of one has no two edges
-    one = torch.eye(labels, dtype=torch.float64)
+    of_step[(sizes - 2).clamp(min=-1)] = weights
+    one = torch.eye(labels, dtype=torch.float64) - parts.far
     powers, rest = [one], [of_step[steps - 1] * one]
     for k in range(steps - 1):
-        powers.append(powers[-1] @ balanced)
-        rest.append(of_step[steps - 2 - k] * one + balanced @ rest[-1])
+        powers.append(powers[-1] @ parts.near)
+        rest.append(of_step[steps - 2 - k] * one + parts.near @ rest[-1])
     first, second = torch.stack(powers).flatten(1), torch.stack(rest[::-1]).flatten(1)
     return (first.T @ second).reshape((labels,) * 4)
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """What leads to each site of an open chain, and from it to the end: left[k] = a B^k, right[k] = B^k c."""
-
-    balanced: Tensor
-    rate: Tensor
-    left: Tensor
-    right: Tensor
-
-
-def _ends(transfer: Tensor, last: Tensor, longest: int) -> _Ends:
-    balanced, vector, rate = balance(transfer)
-    left, right = [vector.exp()], [(last - vector).exp()]
-    for _ in range(longest - 1):
-        left.append(left[-1] @ balanced)
-        right.append(balanced @ right[-1])
-    return _Ends(balanced, rate, torch.stack(left), torch.stack(right))
-
-
-def chain_means(transfer: Float[Tensor, "q q"], last: Float[Tensor, " q"], sizes: Int[Tensor, " L"]) -> Means:
-    """E of the pair counts and of the last label of open chains of each size.
-
-    Args:
-        transfer: ln of the matrix shared by all edges, the field of the site before it included.
-        last: the field of the last site.
-        sizes: the different N, each at least 2.
-    """
-    ends, edges = _ends(transfer, last, int(sizes.max())), sizes - 1
-    total, rows = ends.left[edges] @ ends.right[0], []
-    for count, z in zip(edges.tolist(), total, strict=True):
-        pairs = ends.balanced * (ends.left[:count].T @ ends.right[:count].flip(0)) / z
-        rows.append(torch.cat([pairs.flatten(), ends.left[count] * ends.right[0] / z]))
-    return Means(edges * ends.rate + total.log(), total, torch.stack(rows))
-
-
-def chain_moments(
-    transfer: Float[Tensor, "q q"],
-    last: Float[Tensor, " q"],
-    sizes: Int[Tensor, " L"],
-    numbers: Float[Tensor, " L"] | None = None,
-) -> Moments:
-    """Moments of the pair counts and last labels of open chains; the cost grows with the longest, not with how many.
-
-    Args:
-        transfer: as in `chain_means`.
-        last: as in `chain_means`.
-        sizes: the different N, each at least 2.
-        numbers: how many chains of each; 1 if not given.
-    """
-    numbers = torch.ones(len(sizes), dtype=torch.float64) if numbers is None else numbers
-    each = chain_means(transfer, last, sizes)
-    longest, labels = int(sizes.max()), len(transfer)
-    ends, square = _ends(transfer, last, longest), labels * labels
-    of_edges = torch.zeros(longest, dtype=torch.float64)
-    of_edges[sizes - 1] = numbers / each.total
-    inside, after = _inside(ends, longest), _after(ends, of_edges)
-    both = torch.einsum("kabc,kd->abcd", inside[: len(after)], after)
-    both = torch.einsum("ab,cd,abcd->abcd", ends.balanced, ends.balanced, both).reshape(square, square)
-    to_last = torch.einsum("k,kabc->abc", of_edges, inside)
-    to_last = torch.einsum("ab,abc,c->abc", ends.balanced, to_last, ends.right[0]).reshape(square, labels)
-    mean = numbers @ each.mean
-    second = mean.diag()
-    second[:square, :square] += both + both.T
-    second[:square, square:] += to_last
-    second[square:, :square] += to_last.T
-    return Moments(numbers @ each.log_partition, mean, second - (each.mean * numbers[:, None]).T @ each.mean)
-
-
-def _inside(ends: _Ends, longest: int) -> Float[Tensor, "k q q q"]:
-    """inside[k][a, b, c] = sum_{j < k} left[j][a] (B^{k-1-j})[b, c]: an edge at j, then the way to site k."""
-    one = torch.eye(len(ends.balanced), dtype=torch.float64)
-    found = [torch.zeros((len(one),) * 3, dtype=torch.float64)]
-    for k in range(longest - 1):
-        found.append(found[-1] @ ends.balanced + ends.left[k][:, None, None] * one)
-    return torch.stack(found)
-
-
-def _after(ends: _Ends, of_edges: Float[Tensor, " k"]) -> Float[Tensor, "k q"]:
-    """after[k] = sum_{M > k} w_M B^{M-1-k} c: from beyond the edge at k to the ends of all chains that reach so far."""
-    found = [torch.zeros_like(ends.right[0])]
-    for weight in of_edges.flip(0)[:-1].tolist():
-        found.append(weight * ends.right[0] + ends.balanced @ found[-1])
-    return torch.stack(found[1:][::-1])
+def _doubled(parts: _Deflated, sizes: Int[Tensor, " L"], weights: Float[Tensor, " L"]) -> Float[Tensor, "q q q q"]:
+    """The same for rings of any size, each by doubling its path."""
+    between = torch.zeros(parts.near.shape * 2, dtype=torch.float64)
+    for size, weight in zip(sizes.tolist(), weights.tolist(), strict=True):
+        if size < 2:
+            continue
+        last = torch.linalg.matrix_power(parts.near, size - 2)  # the path's R^0 is I, and Pi too much
+        ends = torch.einsum("bc,da->bcda", parts.far, last) + torch.einsum("bc,da->bcda", last, parts.far)
+        if size == 2:
+            ends -= torch.einsum("bc,da->bcda", parts.far, parts.far)
+        between += weight * (path(parts.near, size - 1).between - ends)
+    return between

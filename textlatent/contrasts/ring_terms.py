@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from textlatent.contrasts.ring_chain import chain_moments
 from textlatent.contrasts.ring_counts import Counts
-from textlatent.contrasts.ring_moments import chain_moments, ring_moments
+from textlatent.contrasts.ring_moments import ring_moments
 
 
 class Terms(NamedTuple):
