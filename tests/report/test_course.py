@@ -67,3 +67,15 @@ def test_a_beta_below_zero_has_a_linear_axis() -> None:
         draw_beta(axes, [{"event": "log", "step": s, "beta": beta} for s, beta in enumerate(betas)])
         assert axes.get_yscale() == scale
         figure.canvas.draw()
+
+
+def test_points_are_drawn_by_their_distortion_alone() -> None:
+    """No rate, no beta, no -ELBO (THEORY T6d): the line and the dots there are, and a caption that names them."""
+    steps = [{"event": "log", "step": s, "rate_nats": None, "neg_elbo_nats": None, "beta": 1.0} for s in (5, 10)]
+    steps = [event | {"distortion_nats": 30.0 - event["step"]} for event in steps]
+    validation = {"event": "validate", "step": 10, "rate_nats": None, "neg_elbo_nats": None, "distortion_nats": 21.0}
+    (picture,) = course_pictures([*steps, validation], exact=13.0)
+    assert picture.caption == (
+        "distortion ends at 20.00 nats per sentence, on the batches trained on. Dots: distortion of the validation "
+        "sentences."
+    )

@@ -103,7 +103,8 @@ def test_blanks_of_the_ledger_leave_blanks_in_the_figure() -> None:
     assert not [label for label in _labels(panels["What a sentence costs"]) if "entropy" in label]
     assert not [label for label in _labels(panels["Rate and its weight"]) if "asked" in label]
     assert not panels["What each dimension carries"].patches
-    assert _line(panels["What each dimension carries"], "variance of the mean") == []
+    assert not panels["What each dimension carries"].get_lines()
+    assert [text.get_text() for text in panels["What each dimension carries"].texts] == ["nothing to show by dimension"]
 
 
 @pytest.mark.parametrize(("ending", "magic"), [(".png", b"\x89PNG\r\n\x1a\n"), (".svg", b"<?xml"), (".pdf", b"%PDF")])

@@ -43,18 +43,21 @@ def draw_nats(axes: Axes, metrics: Events, exact: float | None) -> list[Label]:
     labels = []
     for key, colour, name in (("neg_elbo_nats", INK, "-ELBO"), ("distortion_nats", DISTORTION, "distortion")):
         # None where the prior learns alone (no distortion) or there is none (no rate): a gap in the line
+        if not known(steps, key):
+            continue
         axes.plot(at, [event[key] for event in steps], color=colour, lw=1.0, alpha=0.55, label=f"{name}, training")
         last = [event[key] for event in steps if event[key] is not None][-1:]
         labels += [Label(value, name.replace("-", "\N{MINUS SIGN}"), colour) for value in last]
-    rated = [event for event in validations if event["neg_elbo_nats"] is not None]
+    key, name = _dots(validations)
+    told = [event for event in validations if event[key] is not None]
     axes.errorbar(
-        [event["step"] for event in rated],
-        [event["neg_elbo_nats"] for event in rated],
-        yerr=[1.96 * (event["neg_elbo_nats_se"] or 0.0) for event in rated],
+        [event["step"] for event in told],
+        [event[key] for event in told],
+        yerr=[1.96 * (event.get(f"{key}_se") or 0.0) for event in told],
         fmt="o",
         ms=4.0,
-        color=INK,
-        label="-ELBO, validation",
+        color=INK if name == "-ELBO" else DISTORTION,
+        label=f"{name}, validation",
     )
     if exact is not None:
         axes.axhline(exact, color=QUIET, ls="--", lw=1.0, label=f"exact entropy {exact:.2f}")
@@ -64,6 +67,13 @@ def draw_nats(axes: Axes, metrics: Events, exact: float | None) -> list[Label]:
         lowest = min([*shown, *known(steps, "distortion_nats")])
         axes.set_ylim(0.9 * lowest, 1.05 * max(shown))
     return labels
+
+
+def _dots(validations: Events) -> tuple[str, str]:
+    """What validations are drawn by: -ELBO, or the distortion of points, which have no more."""
+    if validations and not known(validations, "neg_elbo_nats"):
+        return "distortion_nats", "distortion"
+    return "neg_elbo_nats", "-ELBO"
 
 
 def draw_rate(axes: Axes, metrics: Events, target: float | None) -> list[Label]:
@@ -193,10 +203,9 @@ def _nats_picture(metrics: Events, exact: float | None, collapse: int | None) ->
     ends = [(name, values[-1]) for name, key in both if (values := known(of_kind(metrics, "log"), key))]
     first, *others = (f"{name} ends at {value:.2f} nats per sentence" for name, value in ends)
     rest = "".join(f", {each.replace(' ends', '').removesuffix(' nats per sentence')}" for each in others)
-    caption = (
-        f"{first}{rest}, on the batches trained on. Dots: -ELBO of the validation sentences, with 1.96 standard errors "
-        "to either side."
-    )
+    _, dots = _dots(of_kind(metrics, "validate"))
+    caption = f"{first}{rest}, on the batches trained on. Dots: {dots} of the validation sentences"
+    caption += ", with 1.96 standard errors to either side." if dots == "-ELBO" else "."
     return _picture(figure, "What a sentence costs", caption)
 
 

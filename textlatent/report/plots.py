@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from textlatent.report.course import draw_beta, draw_nats, draw_rate, known, of_kind
 from textlatent.report.dimensions import draw_rates, draw_variances, has_codes
-from textlatent.report.drawing import BETA
+from textlatent.report.drawing import BETA, QUIET
 
 
 def run_figure(
@@ -30,8 +30,11 @@ def run_figure(
     middle.set(xlabel="step", ylabel="nats per sentence", title="Rate and its weight")
     if known(metrics_of_steps := of_kind(metrics, "log"), "rate_nats") or not metrics_of_steps:
         _beside(middle, metrics)
-    draw_rates(right, ledger)
-    draw_variances(right, ledger)
+    if ledger["rate_nats"].get("per_dimension") or ledger["active_units"].get("spectrum"):
+        draw_rates(right, ledger)
+        draw_variances(right, ledger)
+    else:
+        right.text(0.5, 0.5, "nothing to show by dimension", transform=right.transAxes, ha="center", color=QUIET)
     what = "position" if has_codes(ledger) else "dimension"
     right.set(xlabel=what if has_codes(ledger) else f"{what}, sorted", title=f"What each {what} carries")
     for axes, place in ((left, "best"), (middle, "lower right"), (right, "best")):

@@ -26,6 +26,7 @@ from textlatent.run.kinds import by_kind
 from textlatent.scores import Scores
 from textlatent.training.checkpoint import write_text
 
+NO_RATE = "The encoder gives points, which have no density: there is no rate to judge."
 MOST_DENSITIES = 4
 GRID = 241
 
@@ -69,9 +70,13 @@ def gather(run: Run) -> Content:
         missing["ledger"] = f"There is no ledger yet; `textlatent evaluate {folder}` makes it."
     if diagnosis is None:
         missing["diagnosis"] = f"There is no verdict yet; `textlatent diagnose {folder}` makes it."
+    if run.recipe.model.type == "deterministic":
+        missing["diagnosis"] = missing["use"] = NO_RATE
     if samples is None:
         again = f"`textlatent train {folder / 'recipe.yaml'}` writes them at the end of training"
         missing["samples"] = f"There are no samples yet; {again}, `textlatent sample {folder}` shows some now."
+    elif not samples["samples"]:
+        missing["samples"] = "There is no prior to draw from: the encoder gives points, which have no density."
     metrics = run.metrics if (folder / "metrics.jsonl").exists() else []
     objective = run.recipe.stage_objective(run.recipe.stages[-1])
     exact = None if ledger is None else ledger["exact_entropy_nats"]["value"]
@@ -141,6 +146,8 @@ def _dimensions(ledger: Mapping[str, Any] | None, missing: dict[str, str]) -> li
 
 def _use(run: Run, missing: dict[str, str]) -> list[Picture]:
     """The gain per position, where both conditions were scored token by token."""
+    if run.recipe.model.type == "deterministic":
+        return []  # `missing` says why
     own, other = (_read_scores(run.folder / "conditions" / f"{name}.safetensors") for name in ("own", "other"))
     if own is None or other is None or own.log_p_dec_token is None or other.log_p_dec_token is None:
         missing["use"] = (
@@ -159,6 +166,8 @@ def _latent(
     names = run.corpus_card.get("labels") or []
     if is_quantised(scores) and scores.z is not None and len(scores) > 1:
         return [map_picture(_map(scores, scores.z[0].double(), False, names, points="code vectors"))]
+    if not scores.has_rate and scores.z is not None and len(scores) > 1:
+        return [map_picture(_map(scores, scores.z[0].double(), False, names, points="points"))]
     if scores.posterior_mean is None or scores.posterior_log_variance is None:
         missing["latent"] = "The encoder has no density, so there is no aggregate posterior to show."
         return []
