@@ -17,6 +17,9 @@ _HOME = {
     "DiagonalGaussian": "textlatent.nats.gaussian",
     "SentenceVAE": "textlatent.models.gaussian_vae",
     "SentenceVAEConfig": "textlatent.models.gaussian_vae",
+    "SentenceVQ": "textlatent.models.vq",
+    "SentenceVQConfig": "textlatent.models.vq",
+    "load_model": "textlatent.models.load",
     # the record, and the loss made of it
     "Scores": "textlatent.scores",
     "Objective": "textlatent.objective.objective",
