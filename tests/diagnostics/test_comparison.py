@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -215,3 +216,22 @@ def test_codes_stand_where_dimensions_do() -> None:
     assert "codes" not in rows[0]["active units"]
     told = found.to_dict()["contenders"]
     assert (told[0]["codes_used"], told[1]["codes_used"]) == (None, {"value": 15.0, "of": 16})
+
+
+def test_codes_may_have_another_number_of_draws() -> None:
+    """One draw of codes beside two of a Gaussian: the same numbers as with two; two Gaussians must still agree."""
+    codes = torch.zeros(1, COUNT, 3, dtype=torch.int64)
+    bound = _scores(np.ones(COUNT), SENTENCE + 1.0, codes=codes, log_p_enc=torch.zeros(2, COUNT))
+    one = replace(bound, log_p_enc=torch.zeros(1, COUNT), **{
+        name: bound.need(name)[:1] for name in ("log_p_pri", "log_p_dec")})  # fmt: skip
+    nothing = {"information_nats": WITHOUT, "active_units": WITHOUT}
+    gaussian = _member("a", 0)
+    assert what_differs(one, gaussian.scores) is None
+    found = [_compare(vq=[Member("vq", 0, each, nothing)], a=[gaussian]) for each in (one, bound)]
+    assert found[0].to_dict()["contenders"][0]["iw_nll_nats"] == found[1].to_dict()["contenders"][0]["iw_nll_nats"]
+    draws = gaussian.scores.need("log_p_dec").shape[0]
+    assert found[0].to_dict()["samples"] == draws
+    fewer = replace(gaussian.scores, **{
+        name: gaussian.scores.need(name)[:1] for name in ("log_p_enc", "log_p_pri", "log_p_dec")})  # fmt: skip
+    with pytest.raises(ValueError, match="IW-NLL was taken with K ="):
+        _compare(vq=[Member("vq", 0, one, nothing)], a=[gaussian], b=[Member("b", 0, fewer, nothing)])

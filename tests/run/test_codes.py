@@ -14,8 +14,11 @@ from textlatent.diagnostics.codes import Alphabet
 from textlatent.recipe.load import load_recipe
 from textlatent.run import codes as run_codes
 from textlatent.run.codes import alphabet_of
+from textlatent.run.compare import compare
 from textlatent.run.conditions import conditions
 from textlatent.run.folder import Run
+from textlatent.run.probe import probe
+from textlatent.run.report import report
 from textlatent.run.train import train
 
 
@@ -137,3 +140,33 @@ def test_the_alphabet_of_a_recipe(tmp_path: Path) -> None:
     assert alphabet_of(load_recipe(toy_codes(tmp_path, books))) == Alphabet(4, 2)
     plain = {"name": "plain", "data": {"path": "corpus"}}
     assert alphabet_of(load_recipe(plain)) is None
+
+
+def test_a_row_of_codes_lies_beside_a_gaussian_s(coded: Run, tmp_path: Path) -> None:
+    """Another K is no hindrance: the sentence's one code is all draws."""
+    from tests.toy_run import toy_recipe
+
+    corpus = {"data": {"path": str(coded.recipe.data.path)}}
+    plain = train(toy_recipe(tmp_path, corpus, {"training": {"steps": 2}, "evaluation": {"samples": 3, "ladder": [1]}}))
+    found = compare([coded, plain])
+    table = found.values()
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.texts()]
+    assert rows[0]["active units"].endswith("of 4 codes")
+    assert rows[0]["-ELBO"].rstrip("*") == rows[0]["IW-NLL"].rstrip("*")
+    assert found.to_dict()["samples"] == 3
+
+
+def test_a_probe_of_codes(coded: Run) -> None:
+    found = {row.name: row for row in probe(coded, sentences=100).rows}
+    assert found["latents"].judged is not None
+    assert found["latents drawn"].judged is None
+    assert "function of the sentence" in found["latents drawn"].why
+
+
+def test_the_report_has_the_codebook(coded: Run, diagnosis: dict, tmp_path: Path) -> None:
+    html = report(coded, output=tmp_path / "report.html").read_text()
+    assert 'id="codebook"' in html
+    assert "What each code says" in html
+    assert "code vectors" in html  # the map of z
+    assert html.count("<svg") > 8
+    assert "The encoder has no density" not in html

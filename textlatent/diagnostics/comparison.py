@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from textlatent.diagnostics.codes import is_quantised
 from textlatent.diagnostics.contender import QUANTITIES, Contender, Measure, Member, as_json
 from textlatent.diagnostics.table import Cell, Table
 from textlatent.scores import Scores
@@ -90,7 +91,9 @@ class Comparison:
 
     @property
     def _samples(self) -> int:
-        return self.contenders[0].members[0].scores.need("log_p_dec").shape[0]
+        every = [member.scores for each in self.contenders for member in each.members]
+        drawn = [scores for scores in every if not is_quantised(scores)]  # a sentence's one code is all draws
+        return (drawn or every)[0].need("log_p_dec").shape[0]
 
     def to_markdown(self) -> str:
         """Both tables, to paste."""
@@ -147,9 +150,11 @@ def compare_members(
         ValueError: Scores that differ in sentences or K.
     """
     members = [member for group in groups.values() for member in group]
-    for member in members[1:]:
-        if (reason := what_differs(members[0].scores, member.scores)) is not None:
-            raise ValueError(f"{members[0].name} and {member.name} cannot be compared: {reason}.")
+    drawn = [i for i, member in enumerate(members) if not is_quantised(member.scores)]
+    for first in dict.fromkeys([0, *drawn[:1]]):
+        for member in members:
+            if (reason := what_differs(members[first].scores, member.scores)) is not None:
+                raise ValueError(f"{members[first].name} and {member.name} cannot be compared: {reason}.")
     contenders = {name: Contender(name, tuple(group)) for name, group in groups.items()}
     return Comparison(tuple(contenders.values()), contenders[reference], split, tuple(notes))
 
@@ -157,7 +162,8 @@ def compare_members(
 def what_differs(one: Scores, other: Scores) -> str | None:
     """Why two records cannot be paired sentence by sentence, None where they can.
 
-    The same sentences have the same place in their split, words and characters; tokens may differ.
+    The same sentences have the same place in their split, words and characters; tokens may differ. K may differ where
+    one of the two has codes: its IW-NLL is the same at every K.
     """
     if len(one) != len(other):
         return f"one holds {len(one):,} sentences, the other {len(other):,}"
@@ -166,7 +172,7 @@ def what_differs(one: Scores, other: Scores) -> str | None:
         if (mine is None) is not (theirs is None) or (mine is not None and not torch.equal(mine, theirs)):
             return f"they hold other sentences: {name} differs"
     draws = [scores.need("log_p_dec").shape[0] for scores in (one, other)]
-    if draws[0] != draws[1]:
+    if draws[0] != draws[1] and not (is_quantised(one) or is_quantised(other)):
         return f"IW-NLL was taken with K = {draws[0]} in one, K = {draws[1]} in the other"
     return None
 
