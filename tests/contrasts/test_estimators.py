@@ -154,3 +154,44 @@ def test_all_estimators_are_tested() -> None:
     tested = {*DRAWS, "exact", "rebar", "inverse_cdf", *RELAXED}
     assert tested == set(ESTIMATORS)
     assert set(SCORE_FUNCTION) <= set(DRAWS)
+
+
+@pytest.mark.parametrize("estimator", ["reinforce", "leave_one_out", "boundary", "exact"])
+def test_a_centre_is_taken_off_every_word_and_held(estimator: str) -> None:
+    """Oracle: the cost less 0.7 for each word up to the end, summed over every sentence."""
+    model = gan(2, 3)
+    words, probability = sentences(model)
+    live = torch.cat([torch.ones(len(words), 1, dtype=torch.bool), words[:, :-1] != 0], 1)
+    costs = (cost_of(model.discriminator, words, cost="log_ratio").sum(1) - 0.7 * live.double().sum(1)).detach()
+    wanted = torch.autograd.grad(
+        (model.generator.log_prob(words, live.sum(1)).exp() * costs).sum(), list(model.generator.parameters())
+    )
+    draws = DRAWS.get(estimator, 1)
+    total = [torch.zeros_like(each) for each in wanted]
+    for outcome in product(range(len(words)), repeat=draws):
+        model.move_centre(torch.tensor(7.0), torch.tensor(10.0))
+        noise = given(model, words[list(outcome)])
+        loss, _ = generator_loss(model, noise, estimator=estimator, cost="log_ratio", centred=True)
+        for each, found in zip(total, _gradient(model, loss), strict=True):
+            each += probability[list(outcome)].prod() * found
+    for each, found in zip(total, wanted, strict=True):
+        torch.testing.assert_close(each, found, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", ["leave_one_out", "exact", "gumbel_softmax"])
+def test_the_centre_is_of_earlier_words(estimator: str) -> None:
+    model = gan(3, 3)
+    assert float(model.centre()) == 0.0
+
+    def noise(shape: tuple[int, ...], stream: int) -> Tensor:
+        return torch.rand(4000, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(stream))
+
+    for _ in range(2):  # the second is centred already, and finds the same mean
+        generator_loss(model, noise, estimator=estimator, cost="log_ratio", centred=True)
+        words, probability = sentences(model)
+        judged = model.discriminator.judged(words)
+        mean = (probability[:, None] * cost_of(model.discriminator, words, cost="log_ratio")).sum()
+        length = (probability[:, None] * judged).sum()
+        assert float(model.centre()) == pytest.approx(float((mean / length).detach()), abs=0.05)
+    with pytest.raises(ValueError, match="leave `centred` out"):
+        generator_loss(gan(3, 3, judges="sentence"), noise, estimator="reinforce", cost="log_ratio", centred=True)

@@ -42,6 +42,10 @@ def test_the_choices_are_those_there_are() -> None:
             {"model": {"generator": {"estimator": "exact"}, "discriminator": {"judges": "sentence"}}},
             "exact needs the cost of words that were not drawn",
         ),
+        (
+            {"model": {"generator": {"centred": True}, "discriminator": {"judges": "sentence"}}},
+            "one verdict is not spared",
+        ),
         ({"training": {"betas": [0.9, 1.0]}}, "must be two numbers in"),
         ({"training": {"accumulation": 2}}, "is no key of training"),
         ({"objective": {}}, "is no key of a recipe"),

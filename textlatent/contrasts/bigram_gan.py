@@ -77,6 +77,7 @@ class BigramGAN(PreTrainedModel):
         else:
             self.discriminator = Reader(config.backbone)
         self.register_buffer("baseline", torch.zeros(config.words, dtype=torch.float64))  # of earlier draws' costs
+        self.register_buffer("costs", torch.zeros(2, dtype=torch.float64))  # of earlier words: their sum and number
         self.post_init()
 
     def _init_weights(self, module: Any) -> None:
@@ -118,6 +119,16 @@ class BigramGAN(PreTrainedModel):
             index=index,
             label=label,
         )
+
+    def centre(self) -> Float[Tensor, ""]:
+        """The mean cost of an earlier word, nats; 0 before the first."""
+        costs: Any = self.costs
+        return costs[0] / costs[1].clamp_min(1e-12)
+
+    def move_centre(self, total: Float[Tensor, ""], words: Float[Tensor, ""]) -> None:
+        """Make the latest words' mean cost the centre."""
+        costs: Any = self.costs
+        costs.copy_(torch.stack([total.double(), words.double()]))
 
     def present(self, tokens: Int[Tensor, "B n"], lengths: Int[Tensor, " B"]) -> Int[Tensor, "B T"]:
         """Sentences as the discriminator sees them: EOS in every place after the first.

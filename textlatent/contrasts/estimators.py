@@ -73,10 +73,13 @@ def generator_loss(
     estimator: str,
     cost: str,
     temperature: float = 1.0,
+    centred: bool = False,
     reduce: Reduce = lambda total: total,
     count: int | None = None,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """A number whose gradient in the generator is the estimate, and the mean cost of these sentences, nats.
+
+    The cost's centre (losses.cost_of) is that of earlier sentences, and moves after its use: it is held.
 
     Args:
         model: the two players; the discriminator is held.
@@ -84,6 +87,7 @@ def generator_loss(
         estimator: one of ESTIMATORS.
         cost: one of losses.COSTS.
         temperature: of a relaxed word, for TEMPERED.
+        centred: take the mean cost of a word off every word, of a discriminator that judges pairs.
         reduce: sums over processes, where these sentences are a part.
         count: how many sentences there are over all processes.
 
@@ -97,47 +101,67 @@ def generator_loss(
             f"estimator {estimator} needs a discriminator: table that judges: pairs, whose cost of words that were not "
             "drawn is known; or take leave_one_out."
         )
+    if centred and not _judges_pairs(model):
+        raise ValueError("a verdict on the whole sentence cannot be spared by ending it; leave `centred` out.")
+    centre: Tensor | float = model.centre() if centred else 0.0
     if estimator == "exact":
-        found = exact_cost(model, cost=cost)
+        found = exact_cost(model, cost=cost, centre=centre)
+        if centred:
+            model.move_centre(exact_cost(model, cost=cost).detach(), expected_words(model))
         return found, found.detach()
-    drawn = draw(model, noise((model.config.words,), 0), cost=cost)
+    drawn = draw(model, noise((model.config.words,), 0), cost=cost, centre=centre)
     mean = drawn.cost.detach().sum(1).mean()
+    if centred:
+        told = torch.stack([drawn.cost.detach().sum() + centre * drawn.live.sum(), drawn.live.sum().double()])
+        model.move_centre(*reduce(told))
     if estimator == "inverse_cdf":
         return drawn.cost.sum(1).mean(), mean
     if estimator in SCORE_FUNCTION:
         return _score_function(model, drawn, estimator=estimator, reduce=reduce, count=count), mean
     if estimator == "boundary":
-        return _boundary(model, drawn, cost=cost), mean
+        return _boundary(model, drawn, cost=cost, centre=centre), mean
     if estimator == "rebar":
         uniform = noise((model.config.words, model.config.vocab_size), 1)
-        return rebar_terms(model, drawn, uniform, cost=cost, temperature=temperature).mean(), mean
+        terms = rebar_terms(model, drawn, uniform, cost=cost, temperature=temperature, centre=centre)
+        return terms.mean(), mean
     rows = _rows(model, drawn, noise, estimator=estimator, temperature=temperature)
-    return cost_of_rows(model.discriminator, rows, cost=cost).sum(1).mean(), mean
+    return cost_of_rows(model.discriminator, rows, cost=cost, centre=centre).sum(1).mean(), mean
 
 
-def draw(model: BigramGAN, noise: Float[Tensor, "N T"], *, cost: str) -> Drawn:
+def draw(model: BigramGAN, noise: Float[Tensor, "N T"], *, cost: str, centre: Tensor | float = 0.0) -> Drawn:
     """Sentences by inverse CDF, and what they cost; the discriminator's graph is kept, the generator has none."""
     words = model.write(noise)
     ended = words[:, :-1] == model.config.eos_token_id
     live = torch.cat([torch.ones_like(words[:, :1], dtype=torch.bool), ~ended], 1)
-    verdicts = cost_of(model.discriminator, words, cost=cost)
+    verdicts = cost_of(model.discriminator, words, cost=cost, centre=centre)
     late = torch.nn.functional.pad(verdicts, (words.shape[1] - verdicts.shape[1], 0))
     return Drawn(words, live, late)
 
 
-def pair_costs(model: BigramGAN, *, cost: str) -> tuple[Float[Tensor, " V"], Float[Tensor, "V V"]]:
-    """The cost of each first word and of each pair, nats, held; of a discriminator that judges pairs."""
+def pair_costs(
+    model: BigramGAN, *, cost: str, centre: Tensor | float = 0.0
+) -> tuple[Float[Tensor, " V"], Float[Tensor, "V V"]]:
+    """The cost of each first word and of each pair less `centre`, nats, held; of a discriminator that judges pairs."""
     table = model.discriminator
     assert isinstance(table, PairTable)
-    return verdict_cost(table.start, cost=cost).detach(), verdict_cost(table.pair, cost=cost).detach()
+    first, pair = (verdict_cost(each, cost=cost).detach() - centre for each in (table.start, table.pair))
+    return first, pair
 
 
-def exact_cost(model: BigramGAN, *, cost: str) -> Float[Tensor, ""]:
+def exact_cost(model: BigramGAN, *, cost: str, centre: Tensor | float = 0.0) -> Float[Tensor, ""]:
     """E cost over every sentence of T words, nats, with its graph to the generator."""
-    first, pair = pair_costs(model, cost=cost)
+    first, pair = pair_costs(model, cost=cost, centre=centre)
     start, transition = model.generator.log_start().exp(), model.generator.log_transition().exp()
     eos = model.config.eos_token_id
     return expected_cost(start, transition, first=first, pair=pair, words=model.config.words, eos=eos)
+
+
+@torch.no_grad()
+def expected_words(model: BigramGAN) -> Float[Tensor, ""]:
+    """E of a sentence's words, its end counted, exact."""
+    start, transition = model.generator.log_start().exp(), model.generator.log_transition().exp()
+    one, eos = torch.ones_like(transition), model.config.eos_token_id
+    return expected_cost(start, transition, first=one[0], pair=one, words=model.config.words, eos=eos)
 
 
 def _judges_pairs(model: BigramGAN) -> bool:
@@ -173,9 +197,9 @@ def _score_function(
     return score_function(log_prob, ahead, baseline=baseline)
 
 
-def _boundary(model: BigramGAN, drawn: Drawn, *, cost: str) -> Float[Tensor, ""]:
+def _boundary(model: BigramGAN, drawn: Drawn, *, cost: str, centre: Tensor | float) -> Float[Tensor, ""]:
     """The boundary form on each word given those drawn before it, every word's cost to go known."""
-    first, pair = pair_costs(model, cost=cost)
+    first, pair = pair_costs(model, cost=cost, centre=centre)
     with torch.no_grad():
         transition, eos = model.generator.log_transition().exp(), model.config.eos_token_id
         ahead = to_go(transition, first=first, pair=pair, words=model.config.words, eos=eos)
@@ -186,10 +210,16 @@ def _boundary(model: BigramGAN, drawn: Drawn, *, cost: str) -> Float[Tensor, ""]
 
 
 def rebar_terms(
-    model: BigramGAN, drawn: Drawn, uniform: Float[Tensor, "N T V"], *, cost: str, temperature: float
+    model: BigramGAN,
+    drawn: Drawn,
+    uniform: Float[Tensor, "N T V"],
+    *,
+    cost: str,
+    temperature: float,
+    centre: Tensor | float = 0.0,
 ) -> Float[Tensor, " N"]:
     """REBAR on each word given those before it; its critic is the cost of the word itself, not of those to come."""
-    first, pair = pair_costs(model, cost=cost)
+    first, pair = pair_costs(model, cost=cost, centre=centre)
     costs = torch.cat([first.expand(len(drawn.words), 1, -1), pair[drawn.words[:, :-1]]], 1)
     ahead = cost_to_go(drawn.cost.detach())
     terms = rebar(

@@ -18,12 +18,14 @@ class BigramGame:
         estimator: how the generator's gradient is had (estimators.ESTIMATORS).
         cost: what the generator loses (losses.COSTS).
         temperature: of a relaxed word.
+        centred: take the mean cost of a word off every word (losses.cost_of).
     """
 
     model: BigramGAN
     estimator: str = "leave_one_out"
     cost: str = "log_ratio"
     temperature: float = 1.0
+    centred: bool = False
 
     def player(self, name: str) -> nn.Module:
         """The generator or the discriminator."""
@@ -56,6 +58,7 @@ class BigramGame:
                 estimator=self.estimator,
                 cost=self.cost,
                 temperature=self.temperature,
+                centred=self.centred,
                 reduce=reduce,
                 count=count,
             )

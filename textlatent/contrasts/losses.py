@@ -53,14 +53,23 @@ def verdict_cost(verdict: Float[Tensor, "..."], *, cost: str) -> Float[Tensor, "
     raise ValueError(f"the generator's cost must be one of {', '.join(COSTS)}, got {cost!r}.")
 
 
-def cost_of(discriminator: Discriminator, words: Int[Tensor, "N T"], *, cost: str) -> Float[Tensor, "N J"]:
-    """The cost of each verdict on sentences; 0 for what is not judged."""
-    return verdict_cost(discriminator(words), cost=cost) * discriminator.judged(words)
+def cost_of(
+    discriminator: Discriminator, words: Int[Tensor, "N T"], *, cost: str, centre: Tensor | float = 0.0
+) -> Float[Tensor, "N J"]:
+    """The cost of each verdict on sentences less `centre`, nats; 0 for what is not judged.
+
+    While the corpus is far, words cost more than nothing and a sentence that ends is spared them: the generator learns
+    to write none. With the mean cost of a word as its centre, as in average-reward reinforcement learning (Mahadevan
+    1996), an end saves nothing. Where the two players agree all costs are the same, and a centre changes nothing.
+    """
+    return (verdict_cost(discriminator(words), cost=cost) - centre) * discriminator.judged(words)
 
 
-def cost_of_rows(discriminator: Discriminator, rows: Float[Tensor, "N T V"], *, cost: str) -> Float[Tensor, "N J"]:
+def cost_of_rows(
+    discriminator: Discriminator, rows: Float[Tensor, "N T V"], *, cost: str, centre: Tensor | float = 0.0
+) -> Float[Tensor, "N J"]:
     """The same of words that are points of the simplex."""
-    return verdict_cost(discriminator.relaxed(rows), cost=cost) * discriminator.judged_relaxed(rows)
+    return (verdict_cost(discriminator.relaxed(rows), cost=cost) - centre) * discriminator.judged_relaxed(rows)
 
 
 def balanced(log_ratio: Float[Tensor, "..."], weight: Float[Tensor, "..."]) -> Float[Tensor, ""]:

@@ -48,6 +48,8 @@ class Generator(Section):
     """How the generator's gradient is had; inverse_cdf differentiates the words themselves, and gets none."""
     cost: Literal["log_ratio", "minimax", "non_saturating"] = "log_ratio"
     """What the generator loses: -s, ln(1 - D) or -ln D, for a verdict's logit s and D = sigmoid(s)."""
+    centred: bool = False
+    """Take the mean cost of a word off every word, so that a sentence is not ended to be spared costs."""
     temperature: float | None = Field(None, gt=0)
     """Of a relaxed word, for rebar and the Gumbel estimators; null is 0.5."""
 
@@ -98,6 +100,8 @@ class GanModel(Section):
                 f"{self.generator.estimator} needs the cost of words that were not drawn, which only a table that "
                 "judges pairs has; take leave_one_out, or set model.discriminator.type: table.",
             )
+        if self.generator.centred and not pairs:
+            yield "generator.centred", "needs a table that judges pairs: one verdict is not spared by ending early."
 
 
 class GanTraining(Section):

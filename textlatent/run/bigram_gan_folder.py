@@ -109,7 +109,8 @@ def build_gan(recipe: BigramGanRecipe, tokenizer: Any) -> BigramGAN:
 def build_game(recipe: BigramGanRecipe, model: BigramGAN) -> BigramGame:
     """Who plays for what."""
     section = recipe.model.generator
-    return BigramGame(model, section.estimator, section.cost, section.temperature or TEMPERATURE)
+    temperature = section.temperature or TEMPERATURE
+    return BigramGame(model, section.estimator, section.cost, temperature, section.centred)
 
 
 def build_options(recipe: BigramGanRecipe) -> AdversarialOptions:
