@@ -13,7 +13,7 @@ from textlatent.diagnostics.codes import Alphabet
 from textlatent.diagnostics.ledger import build_ledger
 from textlatent.report.codes import code_pictures, order_of_codes
 from textlatent.report.dimensions import dimension_pictures
-from textlatent.report.html import code_row, page
+from textlatent.report.html import Content, code_row, page
 from textlatent.report.strip import equations, strips
 from textlatent.scores import Scores
 
@@ -52,8 +52,8 @@ METRICS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def ledger() -> dict[str, Any]:
+def code_ledger() -> dict[str, Any]:
+    """The ledger of 40 sentences with two codes of four."""
     generator = torch.Generator().manual_seed(0)
     codes = torch.randint(3, (1, 40, 2), generator=generator)
     kl = torch.full((40, 2), 1.386, dtype=torch.float64)
@@ -67,13 +67,23 @@ def ledger() -> dict[str, Any]:
     return build_ledger(scores, alphabet=Alphabet(4), exact_nll=exact, exact_entropy=11.0, context=context)
 
 
-@pytest.fixture(scope="module")
-def html(ledger: dict[str, Any]) -> str:
+def code_content() -> Content:
+    """A page with a codebook."""
+    ledger = code_ledger()
     pictures = code_pictures(CODES, METRICS, ledger)
-    content = replace(
+    return replace(
         toy_content(), ledger=ledger, diagnosis=toy_diagnosis("healthy") | {"codes": CODES}, codebook=pictures
     )
-    return page(content)
+
+
+@pytest.fixture(scope="module")
+def ledger() -> dict[str, Any]:
+    return code_ledger()
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return page(code_content())
 
 
 def test_the_figures_say_their_numbers(ledger: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.browser import Page, find_browser
 from tests.report.pages import empty_content, toy_content
+from tests.report.test_codes import code_content
 from textlatent.report.html import page
 
 BROWSER = find_browser()
@@ -38,17 +39,17 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A full page and one of a run that has only begun."""
+    """A full page, one of a run with codes and one of a run that has only begun."""
     folder = tmp_path_factory.mktemp("pages")
     long = replace(toy_content(), folder="runs/" + "a-very-long-name-without-a-gap/" * 5)
-    for name, content in (("full", long), ("empty", empty_content())):
+    for name, content in (("full", long), ("codes", code_content()), ("empty", empty_content())):
         (folder / f"{name}.html").write_text(page(content), encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in ("full", "empty")}
+    return {name: folder / f"{name}.html" for name in ("full", "codes", "empty")}
 
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("which", ["full", "empty"])
+@pytest.mark.parametrize("which", ["full", "codes", "empty"])
 def test_it_renders(browser: Page, pages: dict[str, Path], which: str, width: int, dark: bool) -> None:
     browser.open(pages[which], width=width, dark=dark)
     assert browser.requests == []
@@ -56,7 +57,7 @@ def test_it_renders(browser: Page, pages: dict[str, Path], which: str, width: in
     assert browser.evaluate(OVERFLOW) <= 0
     assert browser.evaluate(OUTSIDE) == []
     sizes = browser.evaluate(SHOWN)
-    assert len(sizes) >= (13 if which == "full" else 0)
+    assert len(sizes) >= {"full": 13, "codes": 17, "empty": 0}[which]
     assert all(size[0] > 100 and size[1] > 15 for size in sizes), sizes
     if which == "full":
         ground, text = browser.evaluate(COLOURS)
@@ -65,8 +66,9 @@ def test_it_renders(browser: Page, pages: dict[str, Path], which: str, width: in
         )
 
 
-def test_the_text_of_figures_can_be_read_on_a_phone(browser: Page, pages: dict[str, Path]) -> None:
-    browser.open(pages["full"], width=390)
+@pytest.mark.parametrize("which", ["full", "codes"])
+def test_the_text_of_figures_can_be_read_on_a_phone(browser: Page, pages: dict[str, Path], which: str) -> None:
+    browser.open(pages[which], width=390)
     sizes = browser.evaluate(TEXT_SIZES)
     assert len(sizes) > 50
     assert min(sizes) >= 8.0

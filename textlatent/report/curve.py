@@ -48,7 +48,8 @@ def curve_figure(curve: Curve) -> Figure:
 def _count(curve: Curve) -> str:
     seeds = {len(setting.points) for setting in curve.settings()}
     over = f", {max(seeds)} seeds" if max(seeds) > 1 else ""
-    return f"{len(curve.settings())} settings{over}, {curve.points[0].rate.count:,} sentences"
+    beside = f" and {len(curve.others())} beside" if curve.beside else ""
+    return f"{len(curve.settings())} settings{over}{beside}, {curve.points[0].rate.count:,} sentences"
 
 
 def _family(name: str) -> tuple[str, str, str]:
