@@ -123,6 +123,17 @@ def test_codes_start_once(tmp_path: Path) -> None:
     assert torch.equal(trainer.model.encoder.books[0].vectors, first)
 
 
+def test_an_encoder_that_begins_anew_starts_its_codes_anew(tmp_path: Path) -> None:
+    """Its codes would lie nowhere near what a fresh encoder says."""
+    stages = [{"name": "one", "steps": 2}, {"name": "two", "steps": 1, "reset": ["encoder"]}]
+    trainer = toy_trainer(toy_codes(tmp_path, {"stages": stages}))
+    started: list[int] = []
+    start = trainer.model.start_codes
+    trainer.model.start_codes = lambda *a, **k: (started.append(trainer.position.step), start(*a, **k))[1]
+    trainer.fit()
+    assert started == [0, 2]
+
+
 def test_codes_learned_by_gradient_are_sgd_s(tmp_path: Path) -> None:
     """At eta times the learning rate; a code that was not hit keeps every bit, whatever it did in the step before."""
     model = toy_trainer(toy_codes(tmp_path, {"model": LEARNED})).model
