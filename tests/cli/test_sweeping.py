@@ -63,6 +63,12 @@ def test_what_cannot_be_read(swept: tuple[Path, str]) -> None:
         _say("curve", "quickstart", "--rates", "1,two")
     with pytest.raises(ValueError, match="--seeds takes numbers with commas"):
         _say("curve", "quickstart", "--rates", "1,2", "--seeds", "0.5")
+    with pytest.raises(ValueError, match="--codes takes numbers with commas between them, as in 1,2,4; got 'many'"):
+        _say("curve", "quickstart", "--codes", "many")
+    with pytest.raises(ValueError, match="model.type: gaussian; add --set model.type=vq"):
+        _say("curve", "quickstart", "--codes", "4,8", "--positions", "2")
+    with pytest.raises(ValueError, match="nowhere is not a run's folder"):
+        _say("curve", "quickstart", "--rates", "1,2", "--with", "nowhere")
     with pytest.raises(ValueError, match="--reference must be one of the runs given, a, b; got c"):
         _say("compare", "a", "b", "--reference", "c")
 
