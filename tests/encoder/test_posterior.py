@@ -6,8 +6,9 @@ import math
 import pytest
 import torch
 
-from textlatent.encoder.chain import log_space, scaled, viterbi
+from textlatent.encoder.chain import Recursion, log_space, relative_to_best, scaled
 from textlatent.encoder.posterior import chain_posterior, class_posterior
+from textlatent.encoder.viterbi import viterbi
 
 K, V, T = 3, 4, 4
 
@@ -67,14 +68,23 @@ def test_a_class_that_never_comes_and_a_sentence_that_never_comes_give_numbers()
     assert found.log_marginal.tolist() == [-1.0, -math.inf]
 
 
-@pytest.mark.parametrize("recursion", [scaled, log_space])
+def _scaled(start, transition, each: torch.Tensor, inside: torch.Tensor) -> Recursion:
+    emission, best = relative_to_best(each.transpose(0, 1))
+    return scaled(start, transition, emission, best, inside.t(), per_sentence=True)
+
+
+def _in_logs(start, transition, each: torch.Tensor, inside: torch.Tensor) -> Recursion:
+    return log_space(start, transition, each, inside, per_sentence=True)
+
+
+@pytest.mark.parametrize("recursion", [_scaled, _in_logs])
 def test_forward_backward_is_the_enumeration_of_all_paths(recursion) -> None:
     """K^T paths: marginals of states and pairs, rate, distortion and ln P(y), of sentences of several lengths."""
     start, transition, emission = _chain()
     tokens, lengths = _sentences()
     inside = torch.arange(T) < lengths[:, None]
     each = emission.t()[tokens].masked_fill(~inside[:, :, None], 0.0)
-    found = recursion(start, transition, each, inside, weight=None, per_sentence=True)
+    found = recursion(start, transition, each, inside)
     for b, n in enumerate(lengths.tolist()):
         paths = _paths(start, transition, emission, tokens[b, :n].tolist())
         total = math.log(sum(math.exp(p + d) for p, d in paths.values()))
@@ -88,7 +98,7 @@ def test_forward_backward_is_the_enumeration_of_all_paths(recursion) -> None:
                 pairs[i, j] += posterior
         assert abs(found.log_marginal[b].item() - total) < 1e-12
         assert abs(found.rate[b].item() - rate) < 1e-12
-        assert torch.allclose(found.states[b, :n].float(), states, atol=1e-6)
+        assert torch.allclose(found.states[:n, b].float(), states, atol=1e-6)
         assert torch.allclose(found.transitions[b].float(), pairs, atol=1e-6)
 
 
@@ -152,7 +162,7 @@ def test_a_chain_that_stays_is_a_class_of_the_sentence(width: int) -> None:
     for t in (0, width // 2, width - 1):
         assert torch.allclose(found.states[:, t], classes.probability, atol=1e-10)
     assert torch.allclose(found.rate + found.distortion, -found.log_marginal, atol=0, rtol=1e-11)
-    alone = scaled(start, stay, each, torch.ones(2, width, dtype=torch.bool), weight=None, per_sentence=False)
+    alone = _scaled(start, stay, each, torch.ones(2, width, dtype=torch.bool))
     assert alone.safe.tolist() == [width == 6] * 2
 
 

@@ -1,5 +1,9 @@
-"""Forward-backward, scaled or in logarithms, and Viterbi, over padded rows: what chain_posterior is made of."""
+"""Forward-backward over padded sentences, scaled where that loses nothing and in logarithms where it would.
 
+It goes word by word over [T, B, K], so that each word's numbers lie together.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,14 +16,14 @@ _LARGEST = 1e250
 
 @dataclass(frozen=True)
 class Recursion:
-    """What a forward and a backward pass give; fields as in `posterior.ChainPosterior`.
+    """What a forward and a backward pass give.
 
     Attributes:
-        states: [B, T, K], of no meaning on padding.
-        transitions: [K, K] of the batch, or [B, K, K].
-        rate: nats, [B].
-        log_marginal: nats, [B].
-        safe: whether a row lost nothing by scaling, [B].
+        states: P(z_t = k|y), [T, B, K], of no meaning on padding.
+        transitions: sum_t P(z_t = i, z_{t+1} = j|y), of the batch [K, K] or of each sentence [B, K, K].
+        rate: KL(P(z|y) || P_pri(z)), nats, [B].
+        log_marginal: ln P(y), nats, [B].
+        safe: whether scaling lost nothing, [B].
     """
 
     states: Tensor
@@ -28,93 +32,138 @@ class Recursion:
     log_marginal: Tensor
     safe: Tensor
 
-    def replaced(self, rows: Int[Tensor, " n"], other: "Recursion", *, per_sentence: bool) -> "Recursion":
-        """With these rows as another recursion has them; its transitions are added to the batch's."""
-        transitions = self.transitions + other.transitions if not per_sentence else self.transitions
-        if per_sentence:
-            transitions = transitions.index_copy(0, rows, other.transitions)
-        return Recursion(
-            self.states.index_copy(0, rows, other.states),
-            transitions,
-            self.rate.index_copy(0, rows, other.rate),
-            self.log_marginal.index_copy(0, rows, other.log_marginal),
-            self.safe.index_copy(0, rows, other.safe),
-        )
+
+def relative_to_best(log_emission: Float[Tensor, "... K"]) -> tuple[Float[Tensor, "... K"], Float[Tensor, "..."]]:
+    """Probabilities over the largest of their K, and ln of that largest, nats; 0 where all are impossible."""
+    log_best = log_emission.amax(-1)
+    log_best = log_best.masked_fill(log_best == -torch.inf, 0.0)
+    return (log_emission - log_best[..., None]).exp(), log_best
+
+
+def recursion(
+    log_start: Float[Tensor, " K"],
+    log_transition: Float[Tensor, "K K"],
+    emission: Float[Tensor, "T B K"],
+    log_best: Float[Tensor, "T B"],
+    inside: Bool[Tensor, "T B"],
+    *,
+    log_emission_of: Callable[[Int[Tensor, " n"]], Float[Tensor, "n T K"]],
+    weight: Float[Tensor, " B"] | None = None,
+    per_sentence: bool = False,
+) -> Recursion:
+    """The scaled recursion, and in logarithms the sentences in which it could have lost a path.
+
+    Args:
+        log_start: ln P_pri(z_1), nats.
+        log_transition: ln P_pri(z_{t+1} = j | z_t = i), nats.
+        emission: P_dec(y_t|z_t) over the largest of each word's; 1 on padding.
+        log_best: ln of that largest, nats; 0 on padding.
+        inside: False on padding.
+        log_emission_of: ln P_dec(y_t|z_t) of some sentences, 0 on padding.
+        weight: of each sentence in the sum of transitions; 1 if not given.
+        per_sentence: keep the transitions of each sentence.
+    """
+    found = scaled(log_start, log_transition, emission, log_best, inside, weight=weight, per_sentence=per_sentence)
+    if bool(found.safe.all()):
+        return found
+    rows = (~found.safe).nonzero().squeeze(1)
+    again = log_space(
+        log_start,
+        log_transition,
+        log_emission_of(rows),
+        inside[:, rows].t(),
+        weight=None if weight is None else weight[rows],
+        per_sentence=per_sentence,
+    )
+    if per_sentence:
+        transitions = found.transitions.index_copy(0, rows, again.transitions)
+    else:
+        transitions = found.transitions + again.transitions  # the scaled sum has left these sentences out
+    return Recursion(
+        found.states.index_copy(1, rows, again.states),
+        transitions,
+        found.rate.index_copy(0, rows, again.rate),
+        found.log_marginal.index_copy(0, rows, again.log_marginal),
+        found.safe,
+    )
 
 
 def scaled(
     log_start: Float[Tensor, " K"],
     log_transition: Float[Tensor, "K K"],
-    log_emission: Float[Tensor, "B T K"],
-    inside: Bool[Tensor, "B T"],
+    emission: Float[Tensor, "T B K"],
+    log_best: Float[Tensor, "T B"],
+    inside: Bool[Tensor, "T B"],
     *,
-    weight: Float[Tensor, " B"] | None,
-    per_sentence: bool,
+    weight: Float[Tensor, " B"] | None = None,
+    per_sentence: bool = False,
 ) -> Recursion:
-    """Both passes with probabilities that sum to one at each word.
+    """Both passes with probabilities that sum to one at each word; arguments as in `recursion`.
 
-    On padding the emission is 1 (log 0), which leaves the backward variable at 1 and the marginal alone. The sum of xi
-    over t is one product, A * sum_t alpha_{t-1}' (b_t beta_t / c_t), so that nothing of size T K^2 is ever kept.
+    On padding the emission is 1, which leaves the backward variable at 1 and the marginal alone. The sum of xi over t
+    is one product, A * sum_t alpha_{t-1}' (b_t beta_t / c_t), so that nothing of size T K^2 is ever kept; sentences
+    that are not safe are left out of it.
 
     Source: Rabiner 1989, A tutorial on hidden Markov models, section V.A; the product is ours.
     """
     start, transition = log_start.exp(), log_transition.exp()
-    largest = log_emission.amax(-1, keepdim=True)  # [B, T, 1]
-    largest = largest.masked_fill(largest == -torch.inf, 0.0)
-    emission = (log_emission - largest).exp_().transpose(0, 1).contiguous()  # [T, B, K]
-    width, count, _ = emission.shape
-    alpha, beta = torch.empty_like(emission), torch.empty_like(emission)
-    norm = emission.new_empty(width, count, 1)
-    predicted: Tensor = start.expand(count, -1)
-    for t in range(width):
-        joint = predicted * emission[t]
-        torch.sum(joint, -1, keepdim=True, out=norm[t])
-        norm[t].clamp_(min=torch.finfo(joint.dtype).tiny)  # a sentence of probability 0: not safe, below
-        torch.div(joint, norm[t], out=alpha[t])
-        predicted = alpha[t] @ transition
-    beta[-1] = 1.0
-    ahead = emission.div_(norm)  # b_t / c_t, then times beta_t
-    backward = transition.t().contiguous()
-    for t in range(width - 1, 0, -1):
-        ahead[t] *= beta[t]
-        torch.matmul(ahead[t], backward, out=beta[t - 1])
-    ahead[0] *= beta[0]
+    alpha, norm = _forward(start, transition, emission)
+    beta, ahead = _backward(transition, emission / norm)
     states = alpha * beta
 
-    mask = inside.t()[:, :, None]  # [T, B, 1]
-    log_norm = norm.log() * mask
-    log_marginal = (log_norm + largest.transpose(0, 1) * mask).sum((0, 2))
-    safe = (norm > torch.finfo(norm.dtype).tiny).all(0).squeeze(-1) & (beta < _LARGEST).all(0).all(-1)
-    rate = _rate(states, beta, ahead, start, mask)
-    pairs = ahead[1:] * mask[1:]  # only where a word follows
-    if weight is not None:
-        pairs = torch.where(weight[:, None] > 0.0, pairs * weight[:, None], 0.0)  # a row left out may hold NaN
+    tiny = torch.finfo(norm.dtype).tiny
+    safe = (norm > tiny).all(0).squeeze(-1)
+    if not bool(beta.amax() < _LARGEST):  # NaN is not safe either
+        safe = safe & (beta.amax((0, 2)) < _LARGEST)
+    log_marginal = ((norm.squeeze(-1).log() + log_best) * inside).sum(0)
+    pairs = ahead[1:] * inside[1:, :, None]  # only where a word follows
+    if weight is not None or not bool(safe.all()):
+        counted = safe if weight is None else weight * safe
+        pairs = torch.where(counted[:, None] > 0.0, pairs * counted[:, None], 0.0)  # what is not safe may hold NaN
     if per_sentence:
         transitions = torch.einsum("tbi,tbj->bij", alpha[:-1], pairs) * transition
     else:
         transitions = (alpha[:-1].flatten(0, 1).t() @ pairs.flatten(0, 1)) * transition
-    return Recursion(states.transpose(0, 1), transitions, rate, log_marginal, safe)
+    return Recursion(states, transitions, _rate(states, beta, ahead, start, inside), log_marginal, safe)
 
 
-def _rate(
-    states: Float[Tensor, "T B K"],
-    beta: Float[Tensor, "T B K"],
-    ahead: Float[Tensor, "T B K"],
-    start: Float[Tensor, " K"],
-    mask: Bool[Tensor, "T B 1"],
-) -> Float[Tensor, " B"]:
+def _forward(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor, Tensor]:
+    """P(z_t | y_<=t) [T, B, K], and c_t = P(y_t | y_<t) over the word's largest emission [T, B, 1]."""
+    alpha, norm = torch.empty_like(emission), emission.new_empty(*emission.shape[:2], 1)
+    tiny = torch.finfo(emission.dtype).tiny
+    predicted: Tensor = start.expand(emission.shape[1], -1)
+    for b, a, c in zip(emission, alpha, norm, strict=True):
+        torch.mul(predicted, b, out=a)
+        torch.sum(a, -1, keepdim=True, out=c)
+        a /= c.clamp_(min=tiny)  # a sentence of probability 0 is not safe, and no NaN
+        predicted = a @ transition
+    return alpha, norm
+
+
+def _backward(transition: Tensor, ahead: Tensor) -> tuple[Tensor, Tensor]:
+    """The backward variables [T, B, K], 1 at the last word, and b_t beta_t / c_t, made of b_t / c_t in place."""
+    beta, back = torch.empty_like(ahead), transition.t().contiguous()
+    beta[-1] = 1.0
+    for t in range(len(ahead) - 1, 0, -1):
+        ahead[t] *= beta[t]
+        torch.mm(ahead[t], back, out=beta[t - 1])
+    ahead[0] *= beta[0]
+    return beta, ahead
+
+
+def _rate(states: Tensor, beta: Tensor, ahead: Tensor, start: Tensor, inside: Tensor) -> Float[Tensor, " B"]:
     """KL(P(z|y) || P_pri(z)), nats: of the first state, then E ln P(z_t | z_{t-1}, y) / P_pri(z_t | z_{t-1}).
 
     That ratio is b_t(j) beta_t(j) / (c_t beta_{t-1}(i)), so that only the states' own marginals are needed.
     """
-    first = _times_log(states[0], states[0]) - _times_log(states[0], start.expand_as(states[0]))
-    steps = _times_log(states[1:], ahead[1:]) - _times_log(states[:-1], beta[:-1])
-    return first.sum(-1) + (steps * mask[1:]).sum((0, 2))
+    tiny = torch.finfo(states.dtype).tiny  # what lies below it has a state of no weight; xlogy is five times slower
 
+    def times_log(weight: Tensor, x: Tensor) -> Tensor:
+        return weight * x.clamp(min=tiny).log_()
 
-def _times_log(weight: Tensor, x: Tensor) -> Tensor:
-    """Weight ln x, 0 where the weight is 0."""
-    return torch.where(weight > 0.0, weight * x.log(), 0.0)
+    first = times_log(states[0], states[0]) - times_log(states[0], start)
+    steps = times_log(states[1:], ahead[1:]).sub_(times_log(states[:-1], beta[:-1]))
+    return first.sum(-1) + (steps.sum(-1) * inside[1:]).sum(0)
 
 
 def log_space(
@@ -123,8 +172,8 @@ def log_space(
     log_emission: Float[Tensor, "B T K"],
     inside: Bool[Tensor, "B T"],
     *,
-    weight: Float[Tensor, " B"] | None,
-    per_sentence: bool,
+    weight: Float[Tensor, " B"] | None = None,
+    per_sentence: bool = False,
 ) -> Recursion:
     """Both passes in logarithms, O(B K^2) more memory; a sentence of probability 0 gets the prior's own states."""
     width = log_emission.shape[1]
@@ -151,7 +200,8 @@ def log_space(
     rate += torch.where(first > 0.0, first * (first.log() - log_start), 0.0).sum(-1)
     if not per_sentence:
         transitions = (transitions if weight is None else transitions * weight[:, None, None]).sum(0)
-    return Recursion(states, transitions, rate, log_marginal, torch.ones_like(log_marginal, dtype=torch.bool))
+    safe = torch.ones_like(log_marginal, dtype=torch.bool)
+    return Recursion(states.transpose(0, 1).contiguous(), transitions, rate, log_marginal, safe)
 
 
 def _log_forward(
@@ -162,33 +212,3 @@ def _log_forward(
     for t in range(1, log_emission.shape[1]):
         rows.append((rows[-1][:, :, None] + log_transition).logsumexp(1) + log_emission[:, t])
     return torch.stack(rows, 1)
-
-
-def viterbi(
-    log_start: Float[Tensor, " K"],
-    log_transition: Float[Tensor, "K K"],
-    log_emission: Float[Tensor, "B T K"],
-    lengths: Int[Tensor, " B"],
-) -> tuple[Int[Tensor, "B T"], Float[Tensor, " B"]]:
-    """The likeliest states of each sentence, -1 on padding, and ln P(y, z) of them, nats.
-
-    Arguments as in `posterior.chain_posterior`.
-
-    Source: Viterbi 1967; Rabiner 1989, section III.B.
-    """
-    inside = torch.arange(log_emission.shape[1], device=lengths.device) < lengths[:, None]
-    count, width, classes = log_emission.shape
-    best = log_start + log_emission[:, 0]
-    stay = torch.arange(classes, device=best.device).expand(count, -1)
-    came = [stay]
-    for t in range(1, width):
-        score, where = (best[:, :, None] + log_transition).max(1)
-        here = inside[:, t, None]
-        best = torch.where(here, score + log_emission[:, t], best)
-        came.append(torch.where(here, where, stay))
-    score, state = best.max(-1)
-    path = [state]
-    for t in range(width - 1, 0, -1):
-        state = came[t].gather(1, state[:, None]).squeeze(1)
-        path.append(state)
-    return torch.stack(path[::-1], 1).masked_fill(~inside, -1), score

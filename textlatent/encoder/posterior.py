@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from textlatent.encoder.chain import log_space, scaled
+from textlatent.encoder.chain import recursion, relative_to_best
 
 
 @dataclass(frozen=True)
@@ -104,23 +104,16 @@ def chain_posterior(
     """
     inside = torch.arange(log_emission.shape[1], device=lengths.device) < lengths[:, None]  # [B, T]
     emission = log_emission.masked_fill(~inside[:, :, None], 0.0)
-    found = scaled(log_start, log_transition, emission, inside, weight=weight, per_sentence=per_sentence)
-    lost = ~found.safe
-    if bool(lost.any()):
-        rows = lost.nonzero().squeeze(1)
-        # what was lost must not count: the batch's sum is made anew from the safe sentences
-        kept = (~lost).to(emission.dtype) if weight is None else weight * ~lost
-        found = scaled(log_start, log_transition, emission, inside, weight=kept, per_sentence=per_sentence)
-        again = log_space(
-            log_start,
-            log_transition,
-            emission[rows],
-            inside[rows],
-            weight=None if weight is None else weight[rows],
-            per_sentence=per_sentence,
-        )
-        found = found.replaced(rows, again, per_sentence=per_sentence)
-    states = found.states * inside[:, :, None]
+    found = recursion(
+        log_start,
+        log_transition,
+        *relative_to_best(emission.transpose(0, 1)),
+        inside.t(),
+        log_emission_of=lambda rows: emission[rows],
+        weight=weight,
+        per_sentence=per_sentence,
+    )
+    states = found.states.transpose(0, 1) * inside[:, :, None]
     distortion = -_expected(states, emission).sum(1)
     distortion = distortion.masked_fill(found.log_marginal == -torch.inf, torch.inf)
     return ChainPosterior(states, found.transitions, found.rate, distortion, found.log_marginal)

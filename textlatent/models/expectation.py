@@ -14,7 +14,8 @@ from torch import Tensor
 from textlatent.decoder.classes import StateDecoder
 from textlatent.decoder.counts import Bags, PairCounts, WordCounts, bags
 from textlatent.decoder.table import Unigram, log_estimate
-from textlatent.encoder.posterior import chain_posterior, class_posterior
+from textlatent.encoder.chain import recursion, relative_to_best
+from textlatent.encoder.posterior import class_posterior
 from textlatent.models.latent_class import LatentClassModel
 from textlatent.prior.classes import ChainPrior, ClassPrior
 
@@ -176,11 +177,12 @@ class MixtureExpectation(Expectation):
 
 @dataclass(frozen=True)
 class _Padded:
-    """Some sentences of a chain, of about one length: padded, and where each word stands."""
+    """Some sentences of a chain, of about one length: padded with V, word by word [T, B]; where each word stands."""
 
     tokens: Tensor
-    lengths: Tensor
+    inside: Tensor
     weight: Tensor | None
+    known: Tensor
     words: Bags
 
 
@@ -192,7 +194,7 @@ class ChainExpectation(Expectation):
         tokens_per_batch: sentences x longest sentence of a batch; changes the memory, not the result.
     """
 
-    def __init__(self, model: LatentClassModel, *, tokens_per_batch: int = 1 << 16) -> None:
+    def __init__(self, model: LatentClassModel, *, tokens_per_batch: int = 1 << 14) -> None:
         super().__init__(model)
         self.tokens_per_batch = tokens_per_batch
 
@@ -216,12 +218,13 @@ class ChainExpectation(Expectation):
     def _padded(self, rows: Tensor, tokens: Tensor, lengths: Tensor, begin: Tensor, weight: Tensor | None) -> _Padded:
         own = lengths[rows]
         place = torch.arange(int(own.max()), device=tokens.device)
-        inside = place < own[:, None]
-        padded = tokens[(begin[rows, None] + place).clamp(max=len(tokens) - 1)].masked_fill(~inside, 0)
-        at = inside.flatten().nonzero().squeeze(1)
+        inside = place[:, None] < own  # [T, B]
         vocabulary = self.model.decoder.table.vocabulary
-        words = bags(padded.flatten()[at], at, count=vocabulary)
-        return _Padded(padded, own, None if weight is None else weight[rows], words)
+        padded = tokens[(begin[rows] + place[:, None]).clamp(max=len(tokens) - 1)].masked_fill(~inside, vocabulary)
+        at = inside.flatten().nonzero().squeeze(1)
+        known, which = padded.flatten()[at].unique(return_inverse=True)
+        words = bags(which, at, count=len(known))
+        return _Padded(padded, inside, None if weight is None else weight[rows], known, words)
 
     @torch.no_grad()
     def expect(self, gathered: list[_Padded]) -> Statistics:
@@ -229,13 +232,18 @@ class ChainExpectation(Expectation):
         prior, decoder = self.model.prior, self.model.decoder
         assert isinstance(prior, ChainPrior)
         assert isinstance(decoder, StateDecoder)
-        start, transition = prior.log_start(), prior.log_transition()
-        emission = decoder.table.log_probabilities().t().contiguous()  # [V, K]
+        table = decoder.table.log_probabilities().t().contiguous()  # [V, K]
+        table = torch.cat([table, table.new_zeros(1, table.shape[1])])  # and a row for padding, which says nothing
+        words = torch.zeros_like(table)
         total: Statistics = {}
+        chain = (prior.log_start(), prior.log_transition())
+        emission = relative_to_best(table)
         for batch in gathered:
-            part = _expected_of(batch, start, transition, emission)
+            part = _expected_of(batch, *chain, *emission, table, words)
             total = {name: total[name] + value for name, value in part.items()} if total else part
-        return total
+        words = words[:-1].t().contiguous()
+        distortion = -torch.where(words > 0.0, words * decoder.table.log_probabilities(), 0.0).sum()
+        return {**total, "distortion": distortion, "words": words}
 
     @torch.no_grad()
     def maximise(self, statistics: Statistics) -> None:
@@ -268,23 +276,32 @@ class ChainExpectation(Expectation):
         table.set(self._around(words, (classes,), generator, noise))
 
 
-def _expected_of(batch: _Padded, start: Tensor, transition: Tensor, emission: Tensor) -> Statistics:
-    """The sums of one padded batch."""
-    found = chain_posterior(start, transition, emission[batch.tokens], batch.lengths, weight=batch.weight)
-    states, each = found.states, torch.stack([found.rate, found.distortion, -found.log_marginal], 1)
+def _expected_of(
+    batch: _Padded, start: Tensor, transition: Tensor, emission: Tensor, log_best: Tensor, table: Tensor, words: Tensor
+) -> Statistics:
+    """The sums of one padded batch; its words' are added to `words` [V + 1, K]."""
+    found = recursion(
+        start,
+        transition,
+        emission[batch.tokens],
+        log_best[batch.tokens],
+        batch.inside,
+        log_emission_of=lambda rows: table[batch.tokens[:, rows].t()],
+        weight=batch.weight,
+    )
+    states, each = found.states, torch.stack([found.rate, -found.log_marginal], 1)
     sentences = each.new_full((), len(each))
     if batch.weight is not None:
-        states, each = states * batch.weight[:, None, None], each * batch.weight[:, None]
+        states, each = states * batch.weight[:, None], each * batch.weight[:, None]
         sentences = batch.weight.sum()
-    rate, distortion, nll = each.sum(0).unbind()
+    words.index_add_(0, batch.known, batch.words.sums(states.flatten(0, 1)))
+    rate, nll = each.sum(0).unbind()
     return {
         "sentences": sentences,
         "rate": rate,
-        "distortion": distortion,
         "nll": nll,
-        "first": states[:, 0].sum(0),
+        "first": states[0].sum(0),
         "steps": found.transitions,
-        "words": batch.words.sums(states.flatten(0, 1)).t().contiguous(),
     }
 
 

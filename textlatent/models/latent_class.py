@@ -12,8 +12,8 @@ from transformers import PreTrainedConfig
 from textlatent.decoder.classes import ClassDecoder, StateDecoder
 from textlatent.decoder.table import Bigram, Unigram
 from textlatent.encoder.amortised import BagOfWordsEncoder, BayesEncoder, TransformerClassEncoder, factorised_rate
-from textlatent.encoder.chain import viterbi
 from textlatent.encoder.posterior import chain_posterior, class_posterior
+from textlatent.encoder.viterbi import viterbi
 from textlatent.models.autoencoder import Autoencoder, token_mask
 from textlatent.models.latent_class_configuration import LatentClassConfig, TableDecoderConfig
 from textlatent.nats.noise import LATENT, uniform
