@@ -57,7 +57,7 @@ def test_turning_and_mirroring_change_no_score() -> None:
     ("make", "sentence"),
     [
         (lambda: Ring.coupled(1.0, sites=0), "at least one site"),
-        (lambda: Ring.of(torch.zeros(3, 2), sites=4), r"edges must be \[q, q\], or \[4, q, q\]"),
+        (lambda: Ring(torch.zeros(3, 2), torch.zeros(2), 4), r"edges must be \[q, q\], or \[4, q, q\]"),
         (lambda: Ring.of(torch.zeros(4, 2, 2), sites=4, closed=False), "3, q, q.* for 4 sites of an open chain"),
         (lambda: Ring(torch.zeros(2, 2), torch.zeros(3), 4), r"fields must be \[2\] or \[4, 2\]"),
         (lambda: Ring.of(torch.full((2, 2), -torch.inf), sites=4), "edges must be finite"),

@@ -99,11 +99,15 @@ def test_a_gauge_moves_nothing() -> None:
         assert log_partition(moved, route=route).item() == pytest.approx(log_partition(ring).item(), rel=1e-11)
 
 
-def test_the_balanced_matrix_is_similar_and_its_rows_add_up_to_one() -> None:
-    matrix = random_ring(3, 4, spread=3.0).edges
+@pytest.mark.parametrize("spread", [0.3, 3.0, 30.0, 300.0])
+def test_the_balanced_matrix_is_similar_and_its_rows_add_up_to_one(spread: float) -> None:
+    """At 300 nats two labels take turns: an eigenvalue is all but the largest's opposite."""
+    matrix = random_ring(5, 4, spread=spread).edges
     balanced, vector, rate = balance(matrix)
-    torch.testing.assert_close((balanced.log() + vector[:, None] - vector + rate), matrix, rtol=1e-12, atol=1e-10)
-    torch.testing.assert_close(balanced.sum(1), torch.ones(4).double(), rtol=1e-10, atol=0.0)
+    again = balanced.log() + vector[:, None] - vector + rate
+    there = balanced > 0.0
+    torch.testing.assert_close(again[there], matrix[there], rtol=1e-11, atol=1e-10)
+    torch.testing.assert_close(balanced.sum(1), torch.ones(4).double(), rtol=1e-9, atol=0.0)
 
 
 def test_the_gradient_is_the_expected_count() -> None:

@@ -98,7 +98,7 @@ def _inside(ends: _Ends, longest: int) -> Float[Tensor, "k q q q"]:
     return torch.stack(found)
 
 
-def _after(ends: _Ends, of_edges: Float[Tensor, " k"]) -> Float[Tensor, "k q"]:
+def _after(ends: _Ends, of_edges: Float[Tensor, " n"]) -> Float[Tensor, "k q"]:
     """after[k] = sum_{M > k} w_M B^{M-1-k} c: from beyond the edge at k to the ends of all chains that reach so far."""
     found = [torch.zeros_like(ends.right[0])]
     for weight in of_edges.flip(0)[:-1].tolist():

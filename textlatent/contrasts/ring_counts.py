@@ -72,7 +72,11 @@ class Neighbours:
 
 
 def neighbours(
-    tokens: Int[Tensor, " n"], offsets: Int[Tensor, " M+1"], *, labels: int, weights: Float[Tensor, " M"] | None = None
+    tokens: Int[Tensor, " n"],
+    offsets: Int[Tensor, " bounds"],
+    *,
+    labels: int,
+    weights: Float[Tensor, " M"] | None = None,
 ) -> Neighbours:
     """Each site's label and those before and after it around its own sequence.
 
@@ -102,7 +106,7 @@ def neighbours(
 
 def count(
     tokens: Int[Tensor, " n"],
-    offsets: Int[Tensor, " M+1"],
+    offsets: Int[Tensor, " bounds"],
     *,
     labels: int,
     closed: bool = True,

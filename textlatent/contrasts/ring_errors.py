@@ -90,7 +90,7 @@ def site_scores(transfer: Float[Tensor, "q q"], basis: Basis) -> Float[Tensor, "
 
 
 def sequence_variability(
-    fitted: Fit, tokens: Int[Tensor, " n"], offsets: Int[Tensor, " M+1"], *, interior: bool = False
+    fitted: Fit, tokens: Int[Tensor, " n"], offsets: Int[Tensor, " bounds"], *, interior: bool = False
 ) -> Float[Tensor, "K K"]:
     """J from the scores of the sequences, one pass over the corpus: sum over sequences of score score^T.
 

@@ -46,22 +46,36 @@ def _by_products(ring: Ring) -> Tensor:
 
 
 def balance(matrix: Float[Tensor, "q q"]) -> tuple[Float[Tensor, "q q"], Float[Tensor, " q"], Float[Tensor, ""]]:
-    """A similar matrix of numbers near 1: exp(matrix) = exp(rate) diag(e^v) B diag(e^-v); B's rows add up to about 1.
+    """A similar matrix of numbers near 1: exp(matrix) = exp(rate) diag(e^v) B diag(e^-v); B's rows add up to 1.
 
-    v is ln of the right Perron vector, from 2^50 sites in log space; a power or trace of B neither overflows nor
-    vanishes, whatever the potentials.
+    v is ln of the right Perron vector, so that a power or trace of B neither overflows nor vanishes, whatever the
+    potentials.
 
     Returns:
         B, v and the rate, ln of the largest eigenvalue, nats.
     """
+    vector, rate = _perron(matrix)
+    balanced = (matrix + vector - vector[:, None] - rate).exp()
+    if float((balanced.sum(1) - 1.0).abs().max()) > 1e-10:
+        # an eigenvalue nearly as large of another sign or phase: halfway to the identity it falls behind
+        still = torch.where(torch.eye(len(matrix), dtype=torch.bool), 0.0, -math.inf).to(matrix)
+        vector, _ = _perron(torch.logaddexp(matrix - rate, still))
+        balanced = (matrix + vector - vector[:, None] - rate).exp()
+    return balanced, vector, rate
+
+
+def _perron(matrix: Float[Tensor, "q q"]) -> tuple[Float[Tensor, " q"], Float[Tensor, ""]]:
+    """Ln of the right vector and of the value of the largest eigenvalue of exp(matrix), from up to 2^50 factors."""
     power, rate = matrix, matrix.new_zeros(())
     for doubling in range(_DOUBLINGS):
         top = power.max()
         rate = rate + top / 2.0**doubling
-        power = log_product(power - top, power - top)
+        before, power = power, log_product(power - top, power - top)
+        if float((power - before).abs().max()) < 1e-15:
+            rate = rate + top / 2.0**doubling  # what all further doublings would add
+            break
     vector = power.logsumexp(1)
-    vector = vector - vector.max()
-    return (matrix + vector - vector[:, None] - rate).exp(), vector, rate
+    return vector - vector.max(), rate
 
 
 def _by_eigenvalues(matrix: Tensor, sites: int) -> Tensor:
