@@ -59,9 +59,10 @@ def telling_words(counts: Float[Tensor, "K V"]) -> list[list[int]]:
 def _counts(model: LatentClassModel, split: EncodedSplit, scores: Scores) -> Float[Tensor, "K V"]:
     """Expected words of each class: in these sentences, or of a chain's states as the model has them."""
     if model.config.family == "hmm":
+        table: Any = model.decoder.table
         with torch.no_grad():
             share = scores.need("posterior_mean").mean(0).to(torch.float64)
-            return model.decoder.table.log_probabilities().exp().cpu() * share[:, None]
+            return table.log_probabilities().exp().cpu() * share[:, None]
     rows = torch.isin(split.index, scores.need("index")).nonzero().squeeze(1)
     tokens = torch.cat([split.tokens[split.offsets[i] : split.offsets[i + 1]] for i in rows.tolist()]).long()
     words = WordCounts(tokens, split.lengths[rows], vocabulary=model.decoder.table.vocabulary)
