@@ -84,3 +84,8 @@ def test_it_renders(tmp_path: Path, width: int, dark: bool) -> None:
         sizes = browser.evaluate("[...document.querySelectorAll('svg')].map(e => e.getBoundingClientRect().width)")
         assert len(sizes) == 2
         assert min(sizes) > 100
+        ink = browser.evaluate("getComputedStyle(document.documentElement).color")
+        texts = browser.evaluate("[...document.querySelectorAll('svg text')].map(e => getComputedStyle(e).fill)")
+        assert set(texts) == {ink}, "every word of a figure in the page's own ink, in the dark too"
+        heads = browser.evaluate("[...document.querySelectorAll('#table ~ div th')].map(e => e.offsetHeight)")
+        assert min(heads) > 0, "numbers keep their heads on a phone"

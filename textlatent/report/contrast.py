@@ -127,7 +127,7 @@ def _draw_differences(axes: Axes, content: Mapping[str, Any]) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("step h of the tables' logits")
     axes.set_ylabel(f"share of {total:,} sentences")
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.legend(frameon=False, fontsize=9, loc="upper left", labelcolor=INK)
 
 
 def _by_estimator(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
