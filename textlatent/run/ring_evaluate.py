@@ -23,6 +23,7 @@ from textlatent.scores import Scores
 from textlatent.training.checkpoint import write_text, writing
 from textlatent.training.evaluate import evaluate as evaluate_split
 from textlatent.training.launch import launch
+from textlatent.training.optimizer import seed_of
 
 NO_Z = "a ring has no z: no encoder, no prior and so no rate (THEORY T14)."
 GIVEN = "P(Y) is given the number of sites, so that no end is paid for; nll_per_site_nats says what a site costs."
@@ -159,7 +160,7 @@ def sample(
     Args:
         run: a Run or its folder.
         count: how many.
-        seed: of the draws.
+        seed: of the draws; the i-th is the same however many are asked for.
         checkpoint: "final", "best" or "step-N".
         temperature: the potentials are divided by it.
         generation: must be empty, or num_beams=1.
@@ -175,16 +176,14 @@ def sample(
         raise ValueError(f"a ring is drawn from exactly, without {', '.join(given)}; leave it out.")
     model, run = ring_at(run, checkpoint), run if isinstance(run, Run) else Run(run)
     alphabet, sizes = alphabet_of(run), json.loads((run.folder / "sizes.json").read_text())
-    random = torch.Generator().manual_seed(seed)
-    numbers = torch.tensor(list(sizes.values()), dtype=torch.float64)
-    chosen = torch.multinomial(numbers, count, replacement=True, generator=random)
-    known = [int(size) for size in sizes]
+    numbers, known = torch.tensor(list(sizes.values()), dtype=torch.float64), [int(size) for size in sizes]
     texts = []
-    for row, place in enumerate(chosen.tolist()):
+    for row in range(count):
+        random = torch.Generator().manual_seed(seed_of(seed, row))
         with torch.no_grad():
-            ring = model.ring(known[place])
+            ring = model.ring(known[int(torch.multinomial(numbers, 1, generator=random))])
         cooled = Ring(ring.edges / temperature, ring.fields / temperature, ring.sites, ring.closed)
-        labels = draw_labels(cooled, 1, seed=seed + 1_000_003 * (row + 1))[0]
+        labels = draw_labels(cooled, 1, seed=seed_of(seed, row, 1))[0]
         texts.append(alphabet.decode(_turned(labels, ring, end=alphabet.end).tolist()))
     return texts
 
