@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from textlatent.models import SentenceVAE
 from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.run.arithmetic import arithmetic, shifted
 from textlatent.run.folder import Run
@@ -13,10 +15,13 @@ from textlatent.run.folder import Run
 A, B = "the clever painter painted his portrait .", "did the wise singers write their song ?"
 
 
-class _Words:
+class _Words(SentenceVAE):
     """z = (how many of "cold" less "hot", how many of "big"); decoding reads the signs back."""
 
-    config = SimpleNamespace(latent_size=2)
+    config: Any = SimpleNamespace(latent_size=2)
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
 
     def prior_distribution(self) -> DiagonalGaussian:
         return DiagonalGaussian(torch.zeros(2), torch.full((2,), 4.0).log())

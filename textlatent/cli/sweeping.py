@@ -51,7 +51,7 @@ def curve(
         typer.Option("--with", metavar="RUN", help="A finished run or sweep to lay beside it; may be repeated."),
     ] = None,
 ) -> None:
-    """Train a recipe to several rates or codebooks: the rate-distortion curve."""
+    """Train a recipe to several rates or codebooks: its R-D curve."""
     from textlatent import run
 
     console = Console()

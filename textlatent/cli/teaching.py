@@ -15,7 +15,7 @@ def theory(
     claims: Annotated[list[str] | None, typer.Argument(help="T1 to T17, T6b, T6c, T6d; all if none is named.")] = None,
     out: Annotated[str, typer.Option(help="Where theory.json and theory.html go.")] = "runs/theory",
 ) -> None:
-    """Compute the theory's claims beside their closed forms, and write a page to project.
+    """Compute the theory's claims beside closed forms: a page.
 
     Exit code 0: all hold, 1: one does not, 2: bad input.
     """
