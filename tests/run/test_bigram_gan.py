@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import torch
 
+from tests.toy_run import write_toy
 from tests.training.test_adversarial import values
 from textlatent import run as verbs
 from textlatent.run.bigram_gan_folder import gan_at, text_of
 from textlatent.run.folder import Run
+from textlatent.run.recipes import ShippedRecipe, list_recipes
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +142,16 @@ def test_a_run_can_start_from_another(trained: Run, tmp_path: Path) -> None:
     given["data"]["max_tokens"] = 16
     with pytest.raises(ValueError, match="tensors are missing or of another shape, first baseline"):
         verbs.train(given | {"name": "other"}, start=trained.folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shipped", [each for each in list_recipes() if each.name.startswith("gan/")], ids=lambda each: each.name
+)
+def test_every_recipe_of_this_kind_trains_two_rounds(shipped: ShippedRecipe, tmp_path: Path) -> None:
+    path = write_toy(tmp_path)
+    settings = [f"data.path={path}", "data.max_tokens=14", "training.steps=2", "training.samples=16"]
+    settings += ["training.sentences_per_step=16", "tokenizer.vocabulary=60", "evaluation.sentences=8"]
+    ledger = verbs.train(shipped.path, overrides=settings, out=tmp_path).ledger
+    assert ledger["sentences"] == 8
+    assert ledger["distortion_nats"]["value"] > 0
