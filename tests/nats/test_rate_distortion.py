@@ -164,3 +164,14 @@ def test_slope_zero_is_free() -> None:
 def test_what_is_no_question(call, match: str) -> None:  # noqa: ANN001
     with pytest.raises(ValueError, match=match):
         call(*problem(4, 3, seed=0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("beyond", [0.0, 1e-16, 1e-13, 1e-9, 1e-4])
+def test_near_the_least_distortion_where_the_curve_is_steep(seed: int, beyond: float) -> None:
+    """The slope is infinite at the end: rounding of D must not send the search on for ever."""
+    source, distortion = problem(12, 5, seed=seed)
+    least = float(source @ distortion.min(1).values)
+    found = rate_at(source, distortion, least + beyond)
+    assert 0.0 <= found.gap <= 1e-9
+    assert found.rate <= rate_at_slope(source, distortion, math.inf).rate + 1e-9

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from textlatent import __version__
-from textlatent.cli import contrasting, exploring, judging, making, showing, sweeping, teaching, using
+from textlatent.cli import contrasting, exploring, judging, limiting, making, showing, sweeping, teaching, using
 
 app = typer.Typer(
     name="textlatent",
@@ -31,6 +31,7 @@ VERBS: list[Callable[..., None]] = [
     showing.report,
     sweeping.curve,
     sweeping.compare,
+    limiting.limit,
     contrasting.contrast,
     teaching.theory,
     exploring.probe,

@@ -94,18 +94,25 @@ def channel_capacity(
     weight = matrix.new_full((len(matrix),), 1.0 / len(matrix))
     log_output = (weight @ matrix).log()
     a = log_output + divergences(matrix, log_output).max() + 1.0
-    best: CapacityResult | None = None
-    for step in range(iterations + 1):
-        share = weight / weight.sum()
-        own, dual = (divergences(matrix, log_q) for log_q in ((share @ matrix).log(), a.log_softmax(0)))
-        best = _better(best, _result(own, share, float(min(own.max(), dual.max())), step))
+    best = _bounds(matrix, weight, a, 0)
+    for step in range(1, iterations + 1):
         if best.gap <= tolerance:
-            return best
+            break
         weight, a = _newton(matrix, entropy, weight, a)
+        best = _better(best, _bounds(matrix, weight, a, step))
+    if best.gap <= tolerance:
+        return best
     raise ValueError(
         f"the gap of this {len(whole)} x {whole.shape[1]} channel stayed at {best.gap:.1e} nats after {iterations} "
         f"steps, above the tolerance {tolerance:g}; raise iterations, or ask for 1e-12 or more, which float64 can show."
     )
+
+
+def _bounds(matrix: Tensor, weight: Tensor, a: Tensor, step: int) -> CapacityResult:
+    """What the multipliers prove as an input, and the better of what they and `a` prove as outputs."""
+    share = weight / weight.sum()
+    own, dual = (divergences(matrix, log_q) for log_q in ((share @ matrix).log(), a.log_softmax(0)))
+    return _result(own, share, float(min(own.max(), dual.max())), step)
 
 
 def _result(kl: Tensor, weight: Tensor, upper: float, iterations: int) -> CapacityResult:
@@ -115,10 +122,8 @@ def _result(kl: Tensor, weight: Tensor, upper: float, iterations: int) -> Capaci
     return CapacityResult((lower + upper) / 2, lower, upper, upper - lower, iterations, weight, weight > upper - kl)
 
 
-def _better(best: CapacityResult | None, found: CapacityResult) -> CapacityResult:
+def _better(best: CapacityResult, found: CapacityResult) -> CapacityResult:
     """The best lower and upper bound of both; each was proved by itself."""
-    if best is None:
-        return found
     ahead = best if best.lower > found.lower else found
     upper = min(best.upper, found.upper)
     value, gap = (ahead.lower + upper) / 2, upper - ahead.lower

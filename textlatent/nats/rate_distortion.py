@@ -21,6 +21,9 @@ from torch import Tensor
 from textlatent.nats.capacity import TOLERANCE, longest_step, solve_positive
 from textlatent.nats.channel import channel_information
 
+_SAME = 1e-12  # distortions no further apart are one, relative to 1
+_SLOPES = 100  # tangents that a search at a given distortion may take
+
 
 @dataclass(frozen=True)
 class RatePoint:
@@ -83,13 +86,15 @@ def rate_at_slope(
     kernel = _kernel(distortion - least[:, None], slope)
     output = kernel.new_full((kernel.shape[1],), 1.0 / kernel.shape[1])
     held = torch.ones_like(output)  # the multipliers of output >= 0
-    best: RatePoint | None = None
-    for step in range(iterations + 1):
-        point = _point(source, distortion, kernel, output / output.sum(), slope, step)
-        best = point if best is None or point.gap < best.gap else best
+    best = _point(source, distortion, kernel, output, slope, 0)
+    for step in range(1, iterations + 1):
         if best.gap <= tolerance:
-            return best
+            break
         output, held = _newton(source, kernel, output, held)
+        point = _point(source, distortion, kernel, output / output.sum(), slope, step)
+        best = min(best, point, key=lambda each: each.gap)
+    if best.gap <= tolerance:
+        return best
     raise ValueError(f"R(D) at slope {slope:g} stayed {best.gap:.1e} nats open, above {tolerance:g}; raise iterations.")
 
 
@@ -107,12 +112,15 @@ def rate_at(
     source, distortion = check_source(source, distortion)
     low = rate_at_slope(source, distortion, math.inf, tolerance=tolerance / 10)
     high = _no_rate(source, distortion)
-    if wanted < low.distortion - 1e-12:
+    near = _SAME * max(1.0, abs(low.distortion))
+    if wanted < low.distortion - near:
         raise ValueError(f"the least distortion of this source is {low.distortion:g}, got {wanted:g}.")
+    if wanted <= low.distortion + near:
+        return low
     if wanted >= high.distortion:
         return high
-    below = (low.tangent(wanted), low.slope) if wanted <= low.distortion else (0.0, 0.0)
-    while True:
+    below = (0.0, 0.0)  # the best lower bound, and the slope of the tangent it is on
+    for _ in range(_SLOPES):
         share = (high.distortion - wanted) / (high.distortion - low.distortion)
         channel = share * low.channel + (1.0 - share) * high.channel
         rate = float(channel_information(channel, source))
@@ -122,12 +130,11 @@ def rate_at(
         chord = (low.rate - high.rate) / (high.distortion - low.distortion)
         found = rate_at_slope(source, distortion, chord, tolerance=tolerance / 10)
         below = max(below, (found.tangent(wanted), chord))
-        if high.distortion > found.distortion > low.distortion:
-            low, high = (found, high) if found.distortion <= wanted else (low, found)
-        elif rate - below[0] > tolerance:
-            raise ValueError(
-                f"R({wanted:g}) stayed {rate - below[0]:.1e} nats open, above {tolerance:g}; ask for 1e-9."
-            )
+        if low.distortion < found.distortion <= wanted:
+            low = found
+        elif wanted < found.distortion < high.distortion:
+            high = found
+    raise ValueError(f"R({wanted:g}) stayed {rate - below[0]:.1e} nats open, above {tolerance:g}; ask for 1e-9.")
 
 
 def rate_distortion_curve(
@@ -145,7 +152,7 @@ def rate_distortion_curve(
     Args:
         source: P(x).
         distortion: d(x, y).
-        slopes: nats per unit of distortion; if not given, 21 of ratio sqrt(2) about that of the chord.
+        slopes: nats per unit of distortion; if not given, 25 of ratio 2^(1/3) about that of the chord.
         tolerance: the gap of each point, nats.
 
     Raises:
@@ -155,7 +162,7 @@ def rate_distortion_curve(
     ends = rate_at_slope(source, distortion, math.inf, tolerance=tolerance), _no_rate(source, distortion)
     if slopes is None:
         reach = max(ends[1].distortion - ends[0].distortion, 1e-300)
-        slopes = [2.0 ** (k / 2) * max(ends[0].rate, 1e-300) / reach for k in range(-10, 11)]
+        slopes = [2.0 ** (k / 3) * max(ends[0].rate, 1e-300) / reach for k in range(-12, 13)]
     inner = [rate_at_slope(source, distortion, s, tolerance=tolerance) for s in sorted(slopes, reverse=True)]
     return [ends[0], *inner, ends[1]]
 

@@ -17,6 +17,7 @@ _HOME = {
     "diagnose": "textlatent.run.diagnose",
     "report": "textlatent.run.report",
     "theory": "textlatent.run.theory",
+    "limit": "textlatent.run.limit",
     "contrast": "textlatent.run.contrast",
     **{verb: f"textlatent.run.{verb}" for verb in ("probe", "arithmetic", "neighbours")},
     "list_recipes": "textlatent.run.recipes",
