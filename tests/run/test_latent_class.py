@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tests.processes import Processes
 from tests.toy_run import merged, write_toy
 from textlatent import run as verbs
 from textlatent.recipe.fault import RecipeError
@@ -192,3 +193,19 @@ def test_every_recipe_of_this_kind_trains(shipped: ShippedRecipe, tmp_path: Path
     overrides += ["em.iterations=2", "em.restarts=1"] if recipe.method == "em" else ["training.steps=2"]
     found = verbs.train(shipped.path, overrides=overrides, out=tmp_path)
     assert found.ledger["iw_nll_nats"]["exact"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["em", "hmm-gradient"])
+def test_two_processes_make_the_run_that_one_makes(
+    trained: dict[str, Run], tmp_path: Path, processes: Processes, case: str
+) -> None:
+    """The same nats to rounding, by gloo."""
+    recipe = load_any(trained[case].folder / "recipe.yaml").model_dump() | {"out": str(tmp_path / "runs")}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(json.dumps(recipe))
+    job = processes.start("tests.processes:train", str(path), world=2, folder=tmp_path / "job")
+    assert job.wait() == [0, 0], job.errors()
+    ledger = Run(tmp_path / "runs" / case).ledger
+    for name in ("rate_nats", "distortion_nats", "neg_elbo_nats", "iw_nll_nats"):
+        assert ledger[name]["value"] == pytest.approx(trained[case].ledger[name]["value"], rel=1e-9), name

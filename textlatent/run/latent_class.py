@@ -89,6 +89,8 @@ def _train(recipe: LatentClassRecipe, folder: Path, accelerator: Any, tell: Prog
         drawn = {"samples": sample(run, 10, seed=recipe.seed)}
         write_text(folder / "samples.json", json.dumps(drawn, indent=1, ensure_ascii=False))
     accelerator.wait_for_everyone()
+    with trackers_may_fail(note):
+        accelerator.end_training()
     return run
 
 
@@ -160,8 +162,6 @@ def _fit_loop(
     if position.stopped_early:
         note(f"stopped early at step {position.step}: {position.without_better} validations without a better one.")
     finish(run, model, accelerator, position.best_step, note)
-    with trackers_may_fail(note):
-        accelerator.end_training()
 
 
 def _prepare(recipe: LatentClassRecipe, folder: Path, main: bool, note: Note) -> Run:

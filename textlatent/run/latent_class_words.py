@@ -49,11 +49,13 @@ def keep_classes(run: Run, model: LatentClassModel, split: EncodedSplit, scores:
 
 
 def telling_words(counts: Float[Tensor, "K V"]) -> list[list[int]]:
-    """For each class the words of the largest p_k ln(p_k / p), its share of KL(class's words || all words), nats."""
+    """For each class the words of the largest p_k ln(p_k / p) > 0, the shares of KL(its words || all words), nats."""
     every = counts.sum(0) / counts.sum()
     own = counts / counts.sum(1, keepdim=True).clamp(min=1e-300)
     part = torch.where(own > 0.0, own * (own / every).log(), 0.0)
-    return part.topk(min(WORDS, part.shape[1]), dim=1).indices.tolist()
+    found = part.topk(min(WORDS, part.shape[1]), dim=1)
+    both = zip(found.indices.tolist(), found.values.tolist(), strict=True)
+    return [[word for word, nats in zip(words, each, strict=True) if nats > 0.0] for words, each in both]
 
 
 def _counts(model: LatentClassModel, split: EncodedSplit, scores: Scores) -> Float[Tensor, "K V"]:
