@@ -1,5 +1,6 @@
 """Runs of kind latent_class: three methods, three families, every verb, exact ledgers, resumed where they stopped."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -13,12 +14,21 @@ from tests.processes import Processes
 from tests.toy_run import merged, write_toy
 from textlatent import run as verbs
 from textlatent.recipe.fault import RecipeError
-from textlatent.recipe.latent_class import LatentClassRecipe
+from textlatent.recipe.latent_class import (
+    ClassEvaluation,
+    ClassModel,
+    ClassTraining,
+    ExpectationMaximisation,
+    LatentClassRecipe,
+)
 from textlatent.recipe.load import load_any
+from textlatent.recipe.section import Section
 from textlatent.run.folder import Run
 from textlatent.run.kinds import kind_of_run
 from textlatent.run.latent_class import VERBS
 from textlatent.run.recipes import ShippedRecipe, list_recipes
+from textlatent.training.alternation import EMOptions
+from textlatent.training.options import TrainingOptions
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 
@@ -209,3 +219,22 @@ def test_two_processes_make_the_run_that_one_makes(
     ledger = Run(tmp_path / "runs" / case).ledger
     for name in ("rate_nats", "distortion_nats", "neg_elbo_nats", "iw_nll_nats"):
         assert ledger[name]["value"] == pytest.approx(trained[case].ledger[name]["value"], rel=1e-9), name
+
+
+def _defaults(section: type[Section]) -> dict[str, Any]:
+    return {name: field.get_default(call_default_factory=True) for name, field in section.model_fields.items()}
+
+
+def test_every_section_is_what_it_configures_defaults_included() -> None:
+    """EM's numbers are EMOptions'; the loop's are TrainingOptions' but for those that tables have no use for."""
+    options = {field.name: field.default for field in dataclasses.fields(EMOptions)}
+    assert options.pop("start_noise") == _defaults(ClassModel)["start_noise"]
+    assert _defaults(ExpectationMaximisation) == options
+    loop = {field.name for field in dataclasses.fields(TrainingOptions)}
+    theirs = {"precision", "optimizer", "muon_learning_rate", "weight_decay"}
+    assert set(_defaults(ClassTraining)) == loop - theirs
+    for section in (ClassModel, ExpectationMaximisation, ClassTraining, ClassEvaluation, LatentClassRecipe):
+        for name, field in section.model_fields.items():
+            assert field.description, name
+            assert "\n" not in field.description
+            assert field.description.endswith("."), name
