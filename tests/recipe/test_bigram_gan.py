@@ -8,7 +8,7 @@ from textlatent.contrasts.estimators import ESTIMATORS, NEEDS_PAIRS, TEMPERED
 from textlatent.contrasts.losses import COSTS
 from textlatent.recipe.bigram_gan import BigramGanRecipe, GanTraining, Generator
 from textlatent.recipe.load import RecipeError, load_any
-from textlatent.training.adversarial import AdversarialOptions
+from textlatent.training.game import AdversarialOptions
 
 USUAL: dict[str, Any] = {"kind": "bigram_gan", "name": "x", "data": {"path": "a.txt"}}
 

@@ -22,7 +22,7 @@ from textlatent.recipe.load import load_any, of_kind
 from textlatent.run import build
 from textlatent.run.corpus import build_corpus
 from textlatent.run.folder import Run
-from textlatent.training.adversarial import AdversarialOptions
+from textlatent.training.game import AdversarialOptions
 
 SPLITS = ("train", "valid", "test")
 TEMPERATURE = 0.5

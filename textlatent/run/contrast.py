@@ -25,8 +25,9 @@ from textlatent.run.contrast_systems import gan_rows, small_vae, vae_rows, vq_ro
 from textlatent.run.corpus import build_corpus
 from textlatent.run.environment import versions
 from textlatent.run.recipes import find_recipe
-from textlatent.training.adversarial import AdversarialOptions, AdversarialTrainer
+from textlatent.training.adversarial import AdversarialTrainer
 from textlatent.training.checkpoint import write_text
+from textlatent.training.game import AdversarialOptions
 from textlatent.training.launch import launch, threads
 
 STEPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
