@@ -18,6 +18,7 @@ from tests.tiny import EOS, SENTENCES, batch, vae, vq
 from textlatent.corpus.tokenizer import train_tokenizer
 from textlatent.models import SentenceVQ, SentenceVQConfig
 from textlatent.models.autoencoder import token_mask
+from textlatent.models.configuration import LOUDNESS
 from textlatent.scores import Scores
 
 TOLERANCE = 1e-9
@@ -114,6 +115,15 @@ def test_the_mass_of_all_short_sentences_and_of_those_that_go_on_is_one() -> Non
         rows = batch(sentences)
         total += model.log_marginal(rows["tokens"], rows["lengths"]).exp().sum().item()
     assert total == pytest.approx(1.0, abs=1e-10)
+
+
+@pytest.mark.parametrize("size", [2, 64])
+def test_codes_are_as_loud_in_the_decoder_however_many_numbers_they_have(size: int) -> None:
+    """W z of z with unit variances adds LOUDNESS to a token's embedding before anything is learned."""
+    model = vq(size=size, scale=1.0, start=False)
+    weight = model.decoder.to_every.weight.detach()
+    found = weight.square().sum(1).mean().sqrt().item()  # [H, D]: the deviation of W z
+    assert found == pytest.approx(LOUDNESS, rel=4 / math.sqrt(2 * weight.numel()))
 
 
 def test_too_many_codes_are_not_enumerated() -> None:

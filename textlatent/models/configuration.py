@@ -9,6 +9,12 @@ from textlatent.decoder.sentence import SentenceDecoderConfig
 from textlatent.encoder.codes import BOOKS
 
 PRIORS = ("standard", "learned", "mixture", "vamp")
+LOUDNESS = 0.02 * 32**0.5
+"""Deviation of what z adds to a token's embedding at the start, where z are codes: a Gaussian model's at D = 32.
+
+Codes have variance 1 from the first step, where a posterior's mean grows from 0. Measured on the Penn Treebank after
+400 steps of four positions: distortion 126.8 nats where 128 numbers were 0.23 loud, 122.3 where 32 were 0.11 loud.
+"""
 CODE_PRIORS = ("uniform", "independent", "autoregressive")
 
 
@@ -141,8 +147,11 @@ class SentenceVQConfig(AutoencoderConfig):
     prior_dropout: float | int = 0.1
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """D = P d, and what every model has."""
+        """D = P d, the decoder's maps of z for so many numbers, and what every model has."""
         self.latent_size = self.positions * self.size
+        if not isinstance(self.decoder, SentenceDecoderConfig):
+            given = {"backbone": self.decoder} if isinstance(self.decoder, PreTrainedConfig) else self.decoder or {}
+            self.decoder = {"initializer_range": LOUDNESS / self.latent_size**0.5, **given}
         super().__post_init__(**kwargs)
 
     def validate_codes(self) -> None:
