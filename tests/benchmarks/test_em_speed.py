@@ -3,7 +3,7 @@
 Ten states, 10,000 sentences of Penn Treebank lengths, a vocabulary of 10,000. Both are given the same tables, take the
 same steps (E, M, five times, no test of convergence), in turn in one process; ours includes gathering the sentences.
 That the tables come out equal is reported beside the seconds. hmmlearn goes through its scaled recursion, its fastest,
-and through its default, in logarithms.
+and once through its default, in logarithms.
 """
 
 import time
@@ -22,7 +22,7 @@ from tests.benchmarks.table import ratios, show, spread
 from tests.benchmarks.workbench import PTB, generate
 
 STATES, SENTENCES, ITERATIONS, RUNS = 10, 10_000, 5, 5
-PEER, PEERS = "hmmlearn", ("scaling", "log")
+PEER = "hmmlearn"
 Fit = Callable[[], dict[str, Tensor]]  # the three tables after so many iterations
 
 
@@ -95,9 +95,9 @@ def peer_fit(tokens: Tensor, lengths: Tensor, vocabulary: int, *, implementation
 def take_times(runs: int, path: str | None = None) -> dict[str, Any]:
     """Seconds of each fit by the clock and of the processor, the peers in turn; how far apart their tables are."""
     words = words_of(path)
-    fits = {"own": own_fit(*words)} | {name: peer_fit(*words, implementation=name) for name in PEERS}
+    fits = {"own": own_fit(*words), "hmmlearn": peer_fit(*words, implementation="scaling")}
     first = {name: fit() for name, fit in fits.items()}
-    apart = max((first["own"][name] - first["scaling"][name]).abs().max().item() for name in first["own"])
+    apart = max((first["own"][name] - first["hmmlearn"][name]).abs().max().item() for name in first["own"])
     clocks = {"clock": time.perf_counter, "processor": time.process_time}
     taken: dict[str, Any] = {clock: {name: [] for name in fits} for clock in clocks}
     for _ in range(runs):
@@ -106,7 +106,15 @@ def take_times(runs: int, path: str | None = None) -> dict[str, Any]:
             fit()
             for clock, read in clocks.items():
                 taken[clock][name].append(read() - started[clock])
-    return {**taken, "apart": apart, "words": len(words[0]), "vocabulary": words[2]}
+    started = time.process_time()
+    peer_fit(*words, implementation="log")()
+    return {
+        **taken,
+        "log": time.process_time() - started,
+        "apart": apart,
+        "words": len(words[0]),
+        "vocabulary": words[2],
+    }
 
 
 @pytest.mark.skipif(find_spec(PEER) is None, reason="hmmlearn is not installed: nothing to compare with")
@@ -114,12 +122,11 @@ def test_iterations_of_a_hidden_markov_model(benchmark: Any) -> None:
     result = measure(benchmark, "tests.benchmarks.test_em_speed:take_times", RUNS)
     clock, processor = result["clock"], result["processor"]
     rows = [
-        *((f"time, hmmlearn ({name}) / own", spread(ratios(clock[name], clock["own"]), digits=1)) for name in PEERS),
-        *(
-            (f"processor time, {name} / own", spread(ratios(processor[name], processor["own"]), digits=1))
-            for name in PEERS
-        ),
+        ("time, hmmlearn / own", spread(ratios(clock["hmmlearn"], clock["own"]), digits=1)),
+        ("processor time, the same ratio", spread(ratios(processor["hmmlearn"], processor["own"]), digits=1)),
         *((f"{name}, {ITERATIONS} iterations", spread(each, unit=" s")) for name, each in clock.items()),
+        *((f"{name}, of the processor", spread(each, unit=" s")) for name, each in processor.items()),
+        ("hmmlearn's default, of the processor, once", f"{result['log']:.1f} s"),
         ("largest difference of two probabilities", f"{result['apart']:.1e}"),
     ]
     title = f"EM, {STATES} states, {SENTENCES:,} sentences, {result['words']:,} words of {result['vocabulary']:,}"
