@@ -20,6 +20,7 @@ from torch import Tensor
 from tests.benchmarks.fresh import measure
 from tests.benchmarks.table import ratios, show, spread
 from tests.benchmarks.workbench import PTB, generate
+from textlatent.training.memory import keep_freed_memory
 
 STATES, SENTENCES, ITERATIONS, RUNS = 10, 10_000, 5, 5
 PEER = "hmmlearn"
@@ -94,6 +95,7 @@ def peer_fit(tokens: Tensor, lengths: Tensor, vocabulary: int, *, implementation
 
 def take_times(runs: int, path: str | None = None) -> dict[str, Any]:
     """Seconds of each fit by the clock and of the processor, the peers in turn; how far apart their tables are."""
+    keep_freed_memory()  # as every run on a CPU does; the peer has the benefit too
     words = words_of(path)
     fits = {"own": own_fit(*words), "hmmlearn": peer_fit(*words, implementation="scaling")}
     first = {name: fit() for name, fit in fits.items()}
