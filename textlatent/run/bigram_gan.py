@@ -12,9 +12,10 @@ from textlatent.corpus.tokenizer import decode_sentences
 from textlatent.models.backbone import quiet
 from textlatent.nats.noise import uniform
 from textlatent.recipe.bigram_gan import BigramGanRecipe
-from textlatent.recipe.dump import differing_keys, dump_recipe
+from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.load import Source, load_any, of_kind
 from textlatent.run import build
+from textlatent.run.begin import has_begun, take_weights
 from textlatent.run.bigram_gan_evaluate import evaluate
 from textlatent.run.bigram_gan_folder import Text, build_game, build_gan, build_options, gan_at
 from textlatent.run.bigram_gan_use import diagnose, sample
@@ -96,14 +97,7 @@ def _train(recipe: BigramGanRecipe, folder: Path, accelerator: Any, tell: Progre
 
 def _prepare(recipe: BigramGanRecipe, folder: Path, main: bool, note: Callable[[str], None]) -> tuple[Run, Text]:
     """The folder made or found again, and the text; the main process comes first."""
-    begun = (folder / "recipe.yaml").exists() and any((folder / "checkpoints").glob("*step-*"))
-    if main and begun:
-        different = differing_keys(load_any(folder / "recipe.yaml"), recipe)
-        if different:
-            raise ValueError(
-                f"{folder} holds a run of another recipe: {', '.join(different)} differ. Give this recipe another "
-                "name, or delete the folder to begin anew."
-            )
+    begun = has_begun(folder, recipe, main=main)
     corpus = build_corpus(recipe.data)
     if main:
         if begun:
@@ -127,14 +121,7 @@ def _start_from(model: BigramGAN, start: str | Path) -> None:
         ValueError: they are of another shape.
     """
     other = gan_at(start) if (Path(start) / "recipe.yaml").exists() else BigramGAN.from_pretrained(start)
-    theirs, own = other.state_dict(), model.state_dict()
-    wrong = [name for name in own if name not in theirs or theirs[name].shape != own[name].shape]
-    if wrong:
-        raise ValueError(
-            f"cannot start from {start}: {len(wrong)} of {len(own)} tensors are missing or of another shape, first "
-            f"{wrong[0]}. Use the same data, tokenizer and discriminator sections as that run."
-        )
-    model.load_state_dict({name: theirs[name] for name in own})
+    take_weights(model, other, start=start, same="data, tokenizer and discriminator sections")
 
 
 @torch.no_grad()

@@ -8,10 +8,11 @@ from typing import Any, cast
 from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.models import LatentClassModel
 from textlatent.models.backbone import quiet
-from textlatent.recipe.dump import differing_keys, dump_recipe
+from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.latent_class import LatentClassRecipe
 from textlatent.recipe.load import Source, load_any, of_kind
 from textlatent.run import build
+from textlatent.run.begin import has_begun
 from textlatent.run.corpus import build_corpus
 from textlatent.run.folder import Run
 from textlatent.run.latent_class_evaluate import diagnose, evaluate
@@ -166,14 +167,7 @@ def _fit_loop(
 
 def _prepare(recipe: LatentClassRecipe, folder: Path, main: bool, note: Note) -> Run:
     """The folder made or found again, corpus and tokenizer in it; the main process comes first."""
-    begun = (folder / "recipe.yaml").exists() and any((folder / "checkpoints").glob("*step-*"))
-    if main and begun:
-        different = differing_keys(load_any(folder / "recipe.yaml"), recipe)
-        if different:
-            raise ValueError(
-                f"{folder} holds a run of another recipe: {', '.join(different)} differ. Give this recipe another "
-                "name, or delete the folder to begin anew."
-            )
+    begun = has_begun(folder, recipe, main=main)
     corpus = build_corpus(recipe.data)
     if main:
         if begun:

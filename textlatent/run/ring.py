@@ -13,11 +13,12 @@ from textlatent.contrasts.ring_model import RingModel
 from textlatent.corpus.alphabet import Alphabet
 from textlatent.corpus.encoding import EncodedSplit
 from textlatent.models.backbone import quiet
-from textlatent.recipe.dump import differing_keys, dump_recipe
+from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.load import Source, load_any, of_kind
 from textlatent.recipe.ring import RingRecipe, RingTraining
 from textlatent.report.ring import save_fit_figure, save_sites_figure
 from textlatent.run import build
+from textlatent.run.begin import has_begun
 from textlatent.run.corpus import build_corpus
 from textlatent.run.folder import Run
 from textlatent.run.recipes import find_recipe
@@ -100,16 +101,7 @@ def _train(recipe: RingRecipe, folder: Path, accelerator: Any, tell: Progress) -
 
 def _prepare(recipe: RingRecipe, folder: Path, main: bool, note: Note) -> tuple[Run, Alphabet, dict[str, EncodedSplit]]:
     """The folder made or found again, and the text as labels; the main process comes first."""
-    begun = (folder / "recipe.yaml").exists() and (
-        (folder / "final").exists() or any((folder / "checkpoints").glob("*step-*"))
-    )
-    if main and begun:
-        different = differing_keys(load_any(folder / "recipe.yaml"), recipe)
-        if different:
-            raise ValueError(
-                f"{folder} holds a run of another recipe: {', '.join(different)} differ. Give this recipe another "
-                "name, or delete the folder to begin anew."
-            )
+    begun = has_begun(folder, recipe, main=main, finished=True)
     corpus = build_corpus(recipe.data)
     if main:
         if begun:

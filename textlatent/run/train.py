@@ -9,11 +9,12 @@ from typing import Any
 from textlatent.corpus.tokenizer import tokenizer_sha256
 from textlatent.models import Autoencoder, load_model
 from textlatent.models.backbone import quiet
-from textlatent.recipe.dump import differing_keys, dump_recipe
+from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
 from textlatent.report.plots import run_figure, save_run_figure
 from textlatent.run import build
+from textlatent.run.begin import has_begun, take_weights
 from textlatent.run.card import write_card
 from textlatent.run.corpus import build_corpus
 from textlatent.run.evaluate import evaluate
@@ -129,14 +130,7 @@ def _prepare(recipe: Recipe, folder: Path, main: bool, note: Callable[[str], Non
 
     Until there is a checkpoint there is nothing to protect: a recipe that was mended takes the folder over.
     """
-    begun = (folder / "recipe.yaml").exists() and any((folder / "checkpoints").glob("*step-*"))
-    if main and begun:
-        different = differing_keys(load_recipe(folder / "recipe.yaml"), recipe)
-        if different:
-            raise ValueError(
-                f"{folder} holds a run of another recipe: {', '.join(different)} differ. Give this recipe another "
-                "name, or delete the folder to begin anew."
-            )
+    begun = has_begun(folder, recipe, main=main)
     corpus = build_corpus(recipe.data)
     if main:
         if begun:
@@ -172,14 +166,7 @@ def _start_from(model: Autoencoder, start: str | Path, note: Callable[[str], Non
             f"cannot start from {start}: its tokenizer is another, so the same number is another word. Set "
             "tokenizer.path to the folder that holds its tokenizer."
         )
-    theirs, own = other.state_dict(), model.state_dict()
-    wrong = [name for name in own if name not in theirs or theirs[name].shape != own[name].shape]
-    if wrong:
-        raise ValueError(
-            f"cannot start from {start}: {len(wrong)} of {len(own)} tensors are missing or of another shape, first "
-            f"{wrong[0]}. Use the same model and tokenizer sections as that run."
-        )
-    model.load_state_dict({name: theirs[name] for name in own})
+    take_weights(model, other, start=start, same="model and tokenizer sections")
     note(f"started from the weights of {start}.")
 
 

@@ -9,9 +9,10 @@ from textlatent.corpus.vectors import Vectors
 from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.models.backbone import quiet
 from textlatent.models.vector import VectorAutoencoder
-from textlatent.recipe.dump import differing_keys, dump_recipe
+from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.load import Source, load_any, of_kind
 from textlatent.recipe.vectors import VectorRecipe
+from textlatent.run.begin import has_begun, take_weights
 from textlatent.run.folder import Run
 from textlatent.run.recipes import find_recipe
 from textlatent.run.train import finish, noter, trackers_may_fail
@@ -94,14 +95,7 @@ def _train(recipe: VectorRecipe, folder: Path, accelerator: Any, tell: Progress,
 
 def _prepare(recipe: VectorRecipe, folder: Path, main: bool, note: Callable[[str], None]) -> Vectors:
     """The folder made or found again, and the rows; the main process comes first."""
-    begun = (folder / "recipe.yaml").exists() and any((folder / "checkpoints").glob("*step-*"))
-    if main and begun:
-        different = differing_keys(load_any(folder / "recipe.yaml"), recipe)
-        if different:
-            raise ValueError(
-                f"{folder} holds a run of another recipe: {', '.join(different)} differ. Give this recipe another "
-                "name, or delete the folder to begin anew."
-            )
+    begun = has_begun(folder, recipe, main=main)
     vectors = build_vectors(recipe)
     if main:
         if begun:
@@ -119,14 +113,7 @@ def _prepare(recipe: VectorRecipe, folder: Path, main: bool, note: Callable[[str
 
 def _start_from(model: VectorAutoencoder, start: str | Path) -> None:
     other = model_at(start) if (Path(start) / "recipe.yaml").exists() else VectorAutoencoder.from_pretrained(start)
-    theirs, own = other.state_dict(), model.state_dict()
-    wrong = [name for name in own if name not in theirs or theirs[name].shape != own[name].shape]
-    if wrong:
-        raise ValueError(
-            f"cannot start from {start}: {len(wrong)} of {len(own)} tensors are missing or of another shape, first "
-            f"{wrong[0]}. Use the same model section and vectors of the same length as that run."
-        )
-    model.load_state_dict({name: theirs[name] for name in own})
+    take_weights(model, other, start=start, same="model section and vectors of the same length")
 
 
 def _card(recipe: VectorRecipe, ledger: Mapping[str, Any], model: VectorAutoencoder) -> str:
