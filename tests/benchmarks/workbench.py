@@ -44,6 +44,7 @@ class Tokenizer:
     pad_token_id: int = 0
     bos_token_id: int = 1
     eos_token_id: int = 2
+    unk_token_id: int = 3
 
     def __len__(self) -> int:
         return self.size

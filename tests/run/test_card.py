@@ -30,7 +30,7 @@ def test_it_holds_the_ledger(trained: Run) -> None:
         (line,) = [line for line in card.splitlines() if line.startswith(f"| {row.name} |")]
         value, se = (cell.strip() for cell in line.split("|")[2:4])
         assert value == ("" if row.value is None else f"{row.value:.4g}")
-        assert se == ("" if row.se is None else f"{row.se:.4g}")
+        assert se == ("" if row.se is None else f"{row.se:.2g}")
 
 
 def test_its_example_runs(trained: Run) -> None:

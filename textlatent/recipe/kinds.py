@@ -18,6 +18,9 @@ KINDS: dict[str, type[AnyRecipe]] = {
 }
 """By the recipe's `kind`; the first is meant where a recipe names none."""
 
+TextRecipe = Recipe | LatentClassRecipe | BigramGanRecipe
+"""Those that learn from a corpus through a tokenizer."""
+
 
 def kind_of(values: Any) -> type[AnyRecipe]:
     """The class that reads these values; the first kind's where `kind` is wrong, which then says so."""

@@ -14,15 +14,12 @@ from textlatent.nats.noise import uniform
 from textlatent.recipe.bigram_gan import BigramGanRecipe
 from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.load import Source, load_any, of_kind
-from textlatent.run import build
-from textlatent.run.begin import has_begun, take_weights
+from textlatent.run.begin import begin_on_text, noter, take_weights, trackers_may_fail
 from textlatent.run.bigram_gan_evaluate import evaluate
 from textlatent.run.bigram_gan_folder import Text, build_game, build_gan, build_options, gan_at
 from textlatent.run.bigram_gan_use import diagnose, sample
-from textlatent.run.corpus import build_corpus
 from textlatent.run.folder import Run
 from textlatent.run.recipes import find_recipe
-from textlatent.run.train import noter, trackers_may_fail
 from textlatent.training.adversarial import AdversarialTrainer
 from textlatent.training.checkpoint import Checkpoints, write_folder, write_text
 from textlatent.training.launch import deterministic, launch, threads
@@ -59,7 +56,8 @@ def train(
 def _train(recipe: BigramGanRecipe, folder: Path, accelerator: Any, tell: Progress, start: str | Path | None) -> Run:
     note = noter(accelerator, tell)
     with accelerator.main_process_first():
-        run, text = _prepare(recipe, folder, accelerator.is_main_process, note)
+        run = begin_on_text(recipe, folder, main=accelerator.is_main_process, note=note)
+    text = Text(recipe, run.corpus, run.tokenizer)
     model = build_gan(recipe, text.tokenizer)
     if start is not None and not Checkpoints(folder / "checkpoints").any_valid():
         _start_from(model, start)
@@ -93,25 +91,6 @@ def _train(recipe: BigramGanRecipe, folder: Path, accelerator: Any, tell: Progre
     with trackers_may_fail(note):
         accelerator.end_training()
     return run
-
-
-def _prepare(recipe: BigramGanRecipe, folder: Path, main: bool, note: Callable[[str], None]) -> tuple[Run, Text]:
-    """The folder made or found again, and the text; the main process comes first."""
-    begun = has_begun(folder, recipe, main=main)
-    corpus = build_corpus(recipe.data)
-    if main:
-        if begun:
-            Run(folder).check_corpus(corpus)
-        for each in corpus.notes:
-            note(each)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "corpus.json", json.dumps(build.corpus_card(corpus), indent=1))
-        if not begun:
-            reader: Any = recipe  # of a tokenizer section and a seed
-            write_folder(folder / "tokenizer", build.build_tokenizer(reader, corpus).save_pretrained)
-        write_text(folder / "recipe.yaml", dump_recipe(recipe))
-    run = Run(folder)
-    return run, Text(recipe, corpus, run.tokenizer)
 
 
 def _start_from(model: BigramGAN, start: str | Path) -> None:

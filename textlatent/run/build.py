@@ -23,6 +23,7 @@ from textlatent.models import (
 from textlatent.models.backbone import backbone_config, is_path, take_weights
 from textlatent.objective.objective import Objective
 from textlatent.recipe.data import Data
+from textlatent.recipe.kinds import TextRecipe
 from textlatent.recipe.model import SMALL, Decoder, Encoder, Model
 from textlatent.recipe.schema import Recipe
 from textlatent.run.taken import model_of_encoder, take_encoder, with_its_settings
@@ -32,7 +33,7 @@ Note = Callable[[str], None]
 SPLITS = ("train", "valid", "test")
 
 
-def build_tokenizer(recipe: Recipe, corpus: Corpus) -> Any:
+def build_tokenizer(recipe: TextRecipe, corpus: Corpus) -> Any:
     """The tokenizer a recipe names, trained on the training split alone unless a ready one is named."""
     section = recipe.tokenizer
     if section.path is not None:

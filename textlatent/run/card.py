@@ -1,5 +1,6 @@
 """The model card in final/: what the model is, its ledger, how to use it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,7 @@ tags: [textlatent, {tag}, text-generation]
 
 {sentences:,} sentences of the {split} split, nats per sentence unless the row says otherwise, with standard errors.
 
-| quantity | value | standard error | |
-|---|---|---|---|
-{rows}
+{table}
 
 ## Use
 
@@ -100,10 +99,6 @@ _WORDS = {
 def write_card(run: Run, ledger: dict[str, Any]) -> Path:
     """Write final/README.md."""
     model = run.model_at("final")
-    rows = [
-        f"| {row.name} | {_number(row.value)} | {_number(row.se)} | {'; '.join(filter(None, (row.unit, row.remark)))} |"
-        for row in ledger_rows(ledger)
-    ]
     corpus = run.corpus
     sizes = ", ".join(f"{len(getattr(corpus, name)):,} {name}" for name in ("train", "valid", "test"))
     words = _WORDS[run.recipe.model.type]
@@ -118,7 +113,7 @@ def write_card(run: Run, ledger: dict[str, Any]) -> Path:
             version=ledger["versions"]["textlatent"],
             sentences=ledger["sentences"],
             split=ledger["split"],
-            rows="\n".join(rows),
+            table=ledger_table(ledger),
             folder=run.folder / "final",
             tag=words.tag,
             what=words.what,
@@ -134,5 +129,14 @@ def write_card(run: Run, ledger: dict[str, Any]) -> Path:
     return path
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def ledger_table(ledger: Mapping[str, Any]) -> str:
+    """A ledger as a markdown table: what is blank in it is blank here."""
+
+    def number(value: float | None, digits: int) -> str:
+        return "" if value is None else f"{value:.{digits}g}"
+
+    lines = ["| quantity | value | standard error | |", "|---|---|---|---|"]
+    for row in ledger_rows(ledger):
+        words = "; ".join(filter(None, (row.unit, row.remark)))
+        lines.append(f"| {row.name} | {number(row.value, 4)} | {number(row.se, 2)} | {words} |")
+    return "\n".join(lines)

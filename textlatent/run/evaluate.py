@@ -66,8 +66,8 @@ def evaluate(
     encoded = run.text(text) if text is not None else run.split(name)
     wanted = section.sentences if sentences is None and text is None else sentences
     positions = choose(len(encoded), wanted, run.recipe.data.split_seed)
-    model = run.model_at(checkpoint)
     accelerator = accelerator or launch()
+    model = run.model_at(checkpoint).to(accelerator.device)
     settings: dict[str, Any] = {
         "accelerator": accelerator,
         "tokens_per_batch": section.tokens_per_batch,
@@ -75,14 +75,11 @@ def evaluate(
         "pad_id": run.tokenizer.pad_token_id,
         "progress": progress,
     }
-    others = {
-        other: _others(run, other, name, positions, model=model.to(accelerator.device), **settings)
-        for other in dict.fromkeys(mixture)
-    }
+    others = {other: _others(run, other, name, positions, model=model, **settings) for other in dict.fromkeys(mixture)}
     draws = section.samples if samples is None else samples
     alike = model.deterministic  # one draw says what all would
     scores = evaluate_split(
-        model.to(accelerator.device),
+        model,
         encoded,
         positions=positions,
         samples=min(draws, 1) if alike else draws,
@@ -90,20 +87,11 @@ def evaluate(
         **settings,
     )
     scores = _repeated(scores, draws) if alike else scores
-    context = {
-        "split": name,
-        "corpus": _source(run, text),
-        "model": {"run": str(run.folder), "checkpoint": checkpoint, "type": model.config.model_type},
-        "seed": run.recipe.seed,
-        "versions": versions(),
-        "notes": encoded.notes,
-    }
-    if "encoder" not in run.recipe.stages[-1].learn and model.config.latent_size:
-        context["encoder"] = "held"  # prior and decoder were fitted to it (THEORY T6b)
+    context = _context(run, name, text, checkpoint=checkpoint, model=model, notes=encoded.notes)
     if others:
         context["mixture"] = {other: len(found.mean) for other, found in others.items()}
     exact_nll, exact_entropy = _exact(run, encoded, positions) if text is None else (None, None)
-    marginal = marginals(model.to(accelerator.device), encoded, positions=positions, **settings)
+    marginal = marginals(model, encoded, positions=positions, **settings)
     ledger = build_ledger(
         scores,
         ladder=section.ladder,
@@ -127,6 +115,23 @@ def evaluate(
                 progress({"event": "note", "text": note})
             progress({"event": "ledger", "ledger": ledger})
     return ledger
+
+
+def _context(
+    run: Run, name: str, text: str | Path | None, *, checkpoint: str, model: Any, notes: list[str]
+) -> dict[str, Any]:
+    """What a ledger says of where its numbers come from."""
+    context = {
+        "split": name,
+        "corpus": _source(run, text),
+        "model": {"run": str(run.folder), "checkpoint": checkpoint, "type": model.config.model_type},
+        "seed": run.recipe.seed,
+        "versions": versions(),
+        "notes": notes,
+    }
+    if "encoder" not in run.recipe.stages[-1].learn and model.config.latent_size:
+        context["encoder"] = "held"  # prior and decoder were fitted to it (THEORY T6b)
+    return context
 
 
 def _keep(run: Run, scores: Scores, ledger: dict[str, Any], *, suffix: str, about: dict[str, Any]) -> None:

@@ -3,17 +3,15 @@
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.models import LatentClassModel
 from textlatent.models.backbone import quiet
 from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.latent_class import LatentClassRecipe
 from textlatent.recipe.load import Source, load_any, of_kind
-from textlatent.run import build
-from textlatent.run.begin import has_begun
-from textlatent.run.corpus import build_corpus
+from textlatent.run.begin import Note, begin_on_text, noter, trackers_may_fail
+from textlatent.run.card import ledger_table
 from textlatent.run.folder import Run
 from textlatent.run.latent_class_evaluate import diagnose, evaluate
 from textlatent.run.latent_class_folder import (
@@ -25,7 +23,7 @@ from textlatent.run.latent_class_folder import (
 )
 from textlatent.run.latent_class_use import encode, sample, score
 from textlatent.run.recipes import find_recipe
-from textlatent.run.train import finish, noter, trackers_may_fail
+from textlatent.run.train import finish
 from textlatent.training.checkpoint import write_folder, write_text
 from textlatent.training.em import EM
 from textlatent.training.evaluate import evaluate as evaluate_split
@@ -36,7 +34,6 @@ VERBS = ("train", "evaluate", "diagnose", "sample", "score", "encode")
 __all__ = ["VERBS", "diagnose", "encode", "evaluate", "sample", "score", "train"]
 
 Progress = Callable[[dict[str, Any]], None]
-Note = Callable[[str], None]
 
 
 def train(
@@ -76,7 +73,7 @@ def train(
 def _train(recipe: LatentClassRecipe, folder: Path, accelerator: Any, tell: Progress) -> Run:
     note = noter(accelerator, tell)
     with accelerator.main_process_first():
-        run = _prepare(recipe, folder, accelerator.is_main_process, note)
+        run = begin_on_text(recipe, folder, main=accelerator.is_main_process, note=note)
     splits = {name: run.split(name) for name in dict.fromkeys(("train", "valid", recipe.evaluation.split))}
     for split in splits.values():
         for text in split.notes:
@@ -165,35 +162,11 @@ def _fit_loop(
     finish(run, model, accelerator, position.best_step, note)
 
 
-def _prepare(recipe: LatentClassRecipe, folder: Path, main: bool, note: Note) -> Run:
-    """The folder made or found again, corpus and tokenizer in it; the main process comes first."""
-    begun = has_begun(folder, recipe, main=main)
-    corpus = build_corpus(recipe.data)
-    if main:
-        if begun:
-            Run(folder).check_corpus(corpus)
-        for text in corpus.notes:
-            note(text)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "corpus.json", json.dumps(build.corpus_card(corpus), indent=1))
-        if not begun:
-            write_folder(folder / "tokenizer", build.build_tokenizer(cast(Any, recipe), corpus).save_pretrained)
-        write_text(folder / "recipe.yaml", dump_recipe(recipe))
-    run = Run(folder)
-    run.__dict__["corpus"] = corpus  # read once
-    return run
-
-
 def _card(recipe: LatentClassRecipe, ledger: dict[str, Any], model: LatentClassModel) -> str:
     """The model card: what it is, its ledger, how to use it."""
     what = {"mixture_unigram": "A mixture of unigrams", "mixture_bigram": "A mixture of bigrams"}
     name = what.get(recipe.model.family, "A hidden Markov model")
     how = {"em": "EM", "gradient": "the exact gradient of the marginal likelihood", "amortised": "a taught encoder"}
-    rows = [
-        f"| {row.name} | {'' if row.value is None else f'{row.value:.4g}'} | "
-        f"{'' if row.se is None else f'{row.se:.2g}'} | {'; '.join(filter(None, (row.unit, row.remark)))} |"
-        for row in ledger_rows(ledger)
-    ]
     return "\n".join(
         [
             "---", "library_name: transformers", "tags: [textlatent, latent-class]", "---", "", f"# {recipe.name}", "",
@@ -201,7 +174,7 @@ def _card(recipe: LatentClassRecipe, ledger: dict[str, Any], model: LatentClassM
             f"{how[recipe.method]}.", "",
             f"{ledger['sentences']:,} sentences of the {ledger['split']} split, nats per sentence unless the row says "
             "otherwise.", "",
-            "| quantity | value | standard error | |", "|---|---|---|---|", *rows, "",
+            ledger_table(ledger), "",
             "```python", "from textlatent.models import load_model", "",
             f'model = load_model("{ledger["model"]["run"]}/final")',
             'model.encode(["a sentence ."]).mean  # P(k|y)',

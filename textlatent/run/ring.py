@@ -18,7 +18,7 @@ from textlatent.recipe.load import Source, load_any, of_kind
 from textlatent.recipe.ring import RingRecipe, RingTraining
 from textlatent.report.ring import save_fit_figure, save_sites_figure
 from textlatent.run import build
-from textlatent.run.begin import has_begun
+from textlatent.run.begin import has_begun, noter, trackers_may_fail
 from textlatent.run.corpus import build_corpus
 from textlatent.run.folder import Run
 from textlatent.run.recipes import find_recipe
@@ -33,7 +33,7 @@ from textlatent.run.ring_folder import (
     build_stage,
     ring_at,
 )
-from textlatent.run.train import finish, noter, trackers_may_fail
+from textlatent.run.train import finish
 from textlatent.training.checkpoint import write_folder, write_text
 from textlatent.training.launch import deterministic, launch, threads
 from textlatent.training.loop import Trainer

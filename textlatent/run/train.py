@@ -1,8 +1,7 @@
 """train: a recipe -> a run with its model, its ledger and its Scores."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from textlatent.recipe.load import load_recipe
 from textlatent.recipe.schema import Recipe
 from textlatent.report.plots import run_figure, save_run_figure
 from textlatent.run import build
-from textlatent.run.begin import has_begun, take_weights
+from textlatent.run.begin import Note, begin_on_text, noter, take_weights, trackers_may_fail
 from textlatent.run.card import write_card
-from textlatent.run.corpus import build_corpus
 from textlatent.run.evaluate import evaluate
 from textlatent.run.folder import Run
 from textlatent.run.interpolate import interpolate
@@ -106,45 +104,9 @@ def _keep(run: Run, ledger: dict[str, Any]) -> None:
     save_run_figure(run.folder / "training.png", run_figure(run.metrics, ledger, target_rate=target))
 
 
-@contextmanager
-def trackers_may_fail(note: Callable[[str], None]) -> Iterator[None]:
-    """A tracker's failure (no network, no account) is told and does not stop the run."""
-    try:
-        yield
-    except Exception as error:
-        note(f"a tracker failed ({error}); the run goes on without trackers.")
-
-
-def noter(accelerator: Any, tell: Progress) -> Callable[[str], None]:
-    """What is called with a sentence for the person who watches; the main process alone speaks."""
-
-    def note(text: str) -> None:
-        if accelerator.is_main_process:
-            tell({"event": "note", "text": text})
-
-    return note
-
-
-def _prepare(recipe: Recipe, folder: Path, main: bool, note: Callable[[str], None]) -> tuple[Run, dict[str, Any]]:
-    """The folder made or found again, and corpus, tokenizer and splits in it; the main process comes first.
-
-    Until there is a checkpoint there is nothing to protect: a recipe that was mended takes the folder over.
-    """
-    begun = has_begun(folder, recipe, main=main)
-    corpus = build_corpus(recipe.data)
-    if main:
-        if begun:
-            Run(folder).check_corpus(corpus)
-        for text in corpus.notes:
-            note(text)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "corpus.json", json.dumps(build.corpus_card(corpus), indent=1))
-        if not begun:
-            tokenizer = build.build_tokenizer(recipe, corpus)
-            write_folder(folder / "tokenizer", tokenizer.save_pretrained)
-        write_text(folder / "recipe.yaml", dump_recipe(recipe))
-    run = Run(folder)
-    run.__dict__["corpus"] = corpus  # read once
+def _prepare(recipe: Recipe, folder: Path, main: bool, note: Note) -> tuple[Run, dict[str, Any]]:
+    """The run, with tokenizer and splits; the main process comes first."""
+    run = begin_on_text(recipe, folder, main=main, note=note)
     pieces: dict[str, Any] = {"tokenizer": run.tokenizer}
     for name in dict.fromkeys(("train", "valid", recipe.evaluation.split)):  # a fault in any is better known now
         pieces[name] = run.split(name)

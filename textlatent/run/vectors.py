@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from textlatent.corpus.vectors import Vectors
-from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.models.backbone import quiet
 from textlatent.models.vector import VectorAutoencoder
 from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.load import Source, load_any, of_kind
 from textlatent.recipe.vectors import VectorRecipe
-from textlatent.run.begin import has_begun, take_weights
+from textlatent.run.begin import has_begun, noter, take_weights, trackers_may_fail
+from textlatent.run.card import ledger_table
 from textlatent.run.folder import Run
 from textlatent.run.recipes import find_recipe
-from textlatent.run.train import finish, noter, trackers_may_fail
+from textlatent.run.train import finish
 from textlatent.run.vectors_evaluate import evaluate
 from textlatent.run.vectors_folder import (
     SPLITS,
@@ -118,19 +118,16 @@ def _start_from(model: VectorAutoencoder, start: str | Path) -> None:
 
 def _card(recipe: VectorRecipe, ledger: Mapping[str, Any], model: VectorAutoencoder) -> str:
     """The model card: what it is, its ledger, how to use it."""
-    rows = [
-        f"| {row.name} | {'' if row.value is None else f'{row.value:.4g}'} | "
-        f"{'' if row.se is None else f'{row.se:.2g}'} | {'; '.join(filter(None, (row.unit, row.remark)))} |"
-        for row in ledger_rows(ledger)
-    ]
     head = ["---", "library_name: transformers", "tags: [textlatent, autoencoder]", "---", "", f"# {recipe.name}", ""]
     what = f"An autoencoder of vectors of {model.config.size} numbers through {model.config.latent_size} dimensions"
     body = [f"{what}: {model.num_parameters():,} parameters, kind `vectors` of textlatent.", "", "## Ledger", ""]
-    table = ["| quantity | value | standard error | |", "|---|---|---|---|", *rows, "", "## Use", "", "```python"]
     use = [
+        "## Use",
+        "",
+        "```python",
         "from textlatent.models.vector import VectorAutoencoder",
         "",
         'model = VectorAutoencoder.from_pretrained(".")',
     ]
     use += ["z = model.encode(rows)  # a float32 tensor [N, n]", "```", "", "## Recipe", "", "```yaml"]
-    return "\n".join([*head, *body, *table, *use, f"{dump_recipe(recipe)}```", ""])
+    return "\n".join([*head, *body, ledger_table(ledger), "", *use, f"{dump_recipe(recipe)}```", ""])

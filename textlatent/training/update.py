@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from textlatent.corpus.batches import Split, collate, mean_sentences_per_step, share
 from textlatent.objective.objective import Terms
@@ -72,6 +72,7 @@ class Updater:
         self.wrapped: Any = model
         self.optimizer: Any = None
         self.reference: Reference | None = None
+        self.modes: list[tuple[nn.Module, bool]] = []
 
     # ------------------------------------------------------------------------------------------------ before a stage
 
@@ -92,6 +93,7 @@ class Updater:
         self.optimizer = build_optimizer(self.model, self.options)
         restore(self.optimizer)
         self.wrapped = self.accelerator.prepare(self.model)
+        self.modes = self._modes(stage)
         self._calibrate()
 
     def _start_codes(self) -> None:
@@ -157,7 +159,9 @@ class Updater:
         """The gradient of all parts on all processes; their sums, packed."""
         options, world, rank = self.options, self.accelerator.num_processes, self.accelerator.process_index
         place = (self.seed, position.stage, position.stage_step, *([number] if number else []))
-        self._modes(stage)
+        for module, training in self.modes:  # a validation may have left others
+            if module.training is not training:
+                module.training = training
         totals: list[Tensor] = []
         for part in range(options.accumulation):
             seed_torch(seed_of(*place, rank, part))
@@ -175,11 +179,15 @@ class Updater:
             return tensor
         return cast(Tensor, self.accelerator.reduce(tensor, reduction="sum"))
 
-    def _modes(self, stage: Stage) -> None:
-        """What learns is in training mode; what is held says what it says when it is evaluated, without dropout."""
+    def _modes(self, stage: Stage) -> list[tuple[nn.Module, bool]]:
+        """What learns is in training mode; what is held says what it says when it is evaluated, without dropout.
+
+        Kept as a list: to walk down a small model at each step takes a fiftieth of it.
+        """
         self.model.train()
         for part in set(PARTS) - set(stage.learn):
             getattr(self.model, part).eval()
+        return [(module, module.training) for module in self.model.modules()]
 
     def _forward(
         self, stage: Stage, mine: Tensor, sentences: Tensor, *, position: Position, noise: int
