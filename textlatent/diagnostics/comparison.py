@@ -35,7 +35,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
     def best(self, quantity: str) -> list[Contender]:
-        """The one with the lowest mean and every one whose difference from it is within 1.96 standard errors.
+        """The one with the lowest mean and every one whose difference from it is within its 95 % interval.
 
         Several are as good as one another here: nothing is called best that is not told from the next. A contender
         for which the quantity is undefined takes no part.
@@ -59,7 +59,7 @@ class Comparison:
             f"Nats per sentence on {len(sizes.scores):,} sentences of {self.split} ± standard error over sentences"
             + (", (standard deviation over seeds)" if seeds else "")
             + f"; IW-NLL with K = {self._samples}; information: 95 % interval in nats."
-            " Bold: lowest, and not distinguishable from it at 1.96 standard errors of the paired difference."
+            " Bold: lowest, and not distinguishable from it: 0 lies within the 95 % interval of the paired difference."
         )
         return Table(tuple(columns), tuple(rows), caption)
 
@@ -82,7 +82,7 @@ class Comparison:
                 measures = [each.difference(self.reference, name) for name in QUANTITIES]
                 rows.append((Cell(each.name), *(Cell(_difference(measure)) for measure in measures)))
         over = any(not math.isnan(each.measure("rate").se_over_seeds) for each in self.contenders)
-        errors = "sentences, and over seeds where both have several" if over else "sentences"
+        errors = "sentences, and over seeds where both have several (Student's t)" if over else "sentences"
         caption = (
             f"Nats per sentence less those of {self.reference.name}, paired by sentence: difference ± standard error"
             f" over {errors} [95 % interval]." + "".join(f" {note}" for note in self.notes)

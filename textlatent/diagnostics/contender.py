@@ -17,6 +17,7 @@ from torch import Tensor
 from textlatent.diagnostics.likelihood import importance_ladder, perplexity
 from textlatent.diagnostics.point import Information, read_information
 from textlatent.nats.montecarlo import Estimate, mean_with_error
+from textlatent.nats.student import joined_degrees, ninety_five
 from textlatent.scores import Scores
 
 QUANTITIES = {"rate": "rate", "distortion": "distortion", "neg_elbo": "-ELBO", "iw_nll": "IW-NLL"}
@@ -64,6 +65,7 @@ class Measure:
         se: its standard error over sentences (of a difference: of the per-sentence differences); NaN of one sentence.
         sd_over_seeds: of the seeds' values, NaN of one seed; of a difference NaN.
         se_over_seeds: of the mean over seeds, NaN where it is not known.
+        degrees_over_seeds: degrees of freedom of that error, NaN where it is not known.
         seeds: how many; of a difference, the fewer.
     """
 
@@ -71,6 +73,7 @@ class Measure:
     se: float
     sd_over_seeds: float
     se_over_seeds: float
+    degrees_over_seeds: float
     seeds: int
 
     @property
@@ -80,8 +83,14 @@ class Measure:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """value +- 1.96 total_se."""
-        return self.value - 1.96 * self.total_se, self.value + 1.96 * self.total_se
+        """The 95 % interval: value +- t total_se, t = 1.96 or, since a few seeds tell little of their own error, more.
+
+        Student's t, the sentences' error counted as known (Welch & Satterthwaite).
+        """
+        seeds = (self.se_over_seeds, self.degrees_over_seeds)
+        degrees = math.nan if math.isnan(self.se_over_seeds) else joined_degrees((self.se, math.inf), seeds)
+        reach = ninety_five(degrees) * self.total_se
+        return self.value - reach, self.value + reach
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it, a number that is not known as null."""
@@ -110,13 +119,17 @@ class Contender:
         """The mean nats per sentence."""
         estimate = mean_with_error(self.per_sentence(quantity))
         sd, se = self._over_seeds(quantity)
-        return Measure(estimate.value, estimate.se, sd, se, len(self.members))
+        seeds = len(self.members)
+        return Measure(estimate.value, estimate.se, sd, se, seeds - 1.0 if seeds > 1 else math.nan, seeds)
 
     def difference(self, other: "Contender", quantity: str) -> Measure:
         """This one's nats less another's, paired by sentence."""
         estimate = mean_with_error(self.per_sentence(quantity) - other.per_sentence(quantity))
-        se = math.hypot(self._over_seeds(quantity)[1], other._over_seeds(quantity)[1])
-        return Measure(estimate.value, estimate.se, math.nan, se, min(len(self.members), len(other.members)))
+        seeds, of = [len(each.members) for each in (self, other)], [x._over_seeds(quantity)[1] for x in (self, other)]
+        degrees = math.nan
+        if min(seeds) > 1:
+            degrees = joined_degrees(*((se, count - 1.0) for se, count in zip(of, seeds, strict=True)))
+        return Measure(estimate.value, estimate.se, math.nan, math.hypot(*of), degrees, min(seeds))
 
     def _over_seeds(self, quantity: str) -> tuple[float, float]:
         """The standard deviation of the seeds' means, and the standard error of the mean over seeds."""
