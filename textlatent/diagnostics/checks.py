@@ -5,30 +5,13 @@ import math
 from torch import Tensor
 
 from textlatent.diagnostics.check import Check, Evidence, Interval, Thresholds, interval, made, not_made, ranges, said
-from textlatent.diagnostics.classes import class_bounds, is_classes
-from textlatent.diagnostics.codes import code_bounds, is_quantised
 from textlatent.diagnostics.usage import variance_per_dimension
 from textlatent.diagnostics.use import long_enough, nats_lost, share_beyond
-from textlatent.nats.bounds import NINETY_FIVE, InformationBounds, information_bounds, jackknife_error
+from textlatent.nats.bounds import InformationBounds
+from textlatent.nats.mismatch import whole_mismatch
 from textlatent.nats.montecarlo import mean_with_error
-from textlatent.scores import Scores
 
-__all__ = ["CHECKS", "Check", "Evidence", "Interval", "Thresholds", "bounds_of", "interval", "mismatch_interval"]
-
-
-def bounds_of(scores: Scores) -> tuple[InformationBounds | None, str]:
-    """The bounds on I(y; z), or None and the reason."""
-    if is_quantised(scores):
-        few = len(scores) < 2
-        return (None, f"it needs at least 2 sentences, got {len(scores)}") if few else (code_bounds(scores), "")
-    if is_classes(scores) and len(scores) > 2:
-        return class_bounds(scores), ""
-    mean, log_variance, z = scores.posterior_mean, scores.posterior_log_variance, scores.z
-    if mean is None or log_variance is None or z is None:
-        return None, "it needs z and the posteriors' means and variances"
-    if len(mean) < 3:
-        return None, f"it needs at least 3 sentences, got {len(mean)}"
-    return information_bounds(mean, log_variance, z[0]), ""
+__all__ = ["CHECKS", "Check", "Evidence", "Interval", "Thresholds", "interval", "mismatch_interval"]
 
 
 def sentences(evidence: Evidence) -> Check:
@@ -103,12 +86,10 @@ def mismatch(evidence: Evidence) -> Check:
 def mismatch_interval(rate: Tensor, bounds: InformationBounds) -> Interval:
     """Rate - information, nats: the point from the lower bound, and what both bounds and their errors leave open.
 
-    The errors are the jackknife's of the differences: rate and bounds rest on the same sentences.
+    The errors are those of the differences: rate and bounds rest on the same sentences.
     """
-    left_out = (rate.sum() - rate) / (bounds.count - 1)
-    most, least = (rate.mean().item() - bound.value for bound in (bounds.lower, bounds.upper))
-    errors = [jackknife_error(left_out - without) for without in (bounds.lower_left_out, bounds.upper_left_out)]
-    return Interval(most, errors[0], least - NINETY_FIVE * errors[1], most + NINETY_FIVE * errors[0])
+    whole = whole_mismatch(rate, bounds)
+    return Interval(whole.upper.value, whole.upper.se, *whole.interval)
 
 
 def gain_beyond(evidence: Evidence) -> Check:

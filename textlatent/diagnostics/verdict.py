@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from textlatent.diagnostics.check import Check, Evidence, Interval, Thresholds, interval
-from textlatent.diagnostics.checks import CHECKS, bounds_of
+from textlatent.diagnostics.checks import CHECKS
 from textlatent.diagnostics.code_checks import CODE_CHECKS
 from textlatent.diagnostics.codes import Alphabet
+from textlatent.diagnostics.information import bounds_of
 from textlatent.diagnostics.remedies import TO_TRY, advice_for
 from textlatent.diagnostics.use import check_same_sentences, inference_gap, nats_lost
 from textlatent.nats.bounds import InformationBounds
@@ -168,8 +169,8 @@ def _evidence(
     rate = scores.rate()
     if faults := int((~rate.isfinite()).sum()):
         raise ValueError(f"the rate must be finite, got {faults} of {len(rate)} sentences where it is not.")
-    bounds, why = bounds_of(scores)
-    return Evidence(scores, rate, bounds, why, elsewhere, target, thresholds, alphabet)
+    bounds, why = bounds_of(scores, None)
+    return Evidence(scores, rate, bounds, why.removesuffix("."), elsewhere, target, thresholds, alphabet)
 
 
 def _overall(checks: tuple[Check, ...]) -> tuple[str, list[Check]]:
