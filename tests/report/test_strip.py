@@ -84,3 +84,22 @@ def test_the_equations_hold_in_a_real_ledger() -> None:
 def test_an_equation_without_all_its_terms_is_left_out() -> None:
     rows = equations(_ledger(information=None, mismatch=None, exact_entropy=None, excess=None))
     assert [row[0].symbol for row in rows] == ["-ELBO", "-ELBO"]
+
+
+def test_near_its_cap_the_information_is_an_interval_and_no_part_of_a_strip() -> None:
+    """Of 4 nats 2.8 are information for certain and none is mismatch for certain: 1.2 may be either."""
+    ledger = _ledger()
+    ledger["information_nats"] |= {"saturated": True, "interval": [2.8, 6.0]}
+    ledger["mismatch_nats"] |= {"interval": [-2.0, 1.2]}
+    terms = {term.symbol: term.interval for row in equations(ledger) for term in row}
+    assert (terms["information"], terms["mismatch"]) == ((2.8, 6.0), (-2.0, 1.2))
+    assert {terms[name] for name in ("rate", "-ELBO", "IW-NLL", "gap")} == {None}
+    whole, rate, _ = strips(ledger)
+    assert [part.name for part in whole.parts] == ["rate", "distortion"]
+    assert [(part.name, part.nats) for part in rate.parts] == [
+        ("information", 2.8),
+        ("unknown which", pytest.approx(1.2)),
+    ]
+    assert rate.doubt is None
+    ledger["information_nats"]["interval"] = [0.5, 3.0]
+    assert [part.name for part in strips(ledger)[1].parts] == ["information", "unknown which", "mismatch"]

@@ -94,9 +94,9 @@ def _remark(key: str, cell: Cell, ledger: Mapping[str, Any]) -> str:
             near = "; too near it for the point, so read the interval" if cell["saturated"] else ""
             return f"{_interval(cell)}; cap ln {cell['components']} = {cell['cap']:.2f}{near}"
         case "mismatch_nats":
-            return f"= rate - information, {_interval(cell)}"
+            return f"= rate - information, {_interval(cell)}{_near(ledger)}"
         case "total_correlation":
-            return f"of the mismatch, {_interval(cell)}"
+            return f"of the mismatch, {_interval(cell)}{_near(ledger)}"
         case "dimensions":
             return f"of the mismatch, {_interval(cell)}; {_sorted([c['value'] for c in cell['per_dimension']])}"
         case "neg_elbo_nats":
@@ -139,6 +139,11 @@ def _remark(key: str, cell: Cell, ledger: Mapping[str, Any]) -> str:
         case "code_perplexity":
             return f"of {cell['of']}, over all positions, bias of few sentences taken away"
     return cell.get("remark", "")
+
+
+def _near(ledger: Mapping[str, Any]) -> str:
+    """A warning of points that rest on an information near its cap."""
+    return "; no point, read the interval" if ledger["information_nats"].get("saturated") else ""
 
 
 def _best_nll(ledger: Mapping[str, Any]) -> str:

@@ -240,8 +240,8 @@ def _information_picture(metrics: Events) -> Picture:
     last = known_information(metrics)[-1]
     caption = (
         f"One point per validation, with the 95 % interval of its bounds. At the end {last.rate:.2f} nats of rate "
-        f"carry between {last.lower:.2f} and {last.upper:.2f} nats about the sentence; what is missing to the dashed "
-        "line is prior mismatch."
+        f"carry between {last.lower:.2f} and {last.upper:.2f} nats about the sentence; what the interval leaves to the "
+        "dashed line is prior mismatch."
     )
     return _picture(figure, "Information against rate", caption)
 

@@ -17,6 +17,7 @@ class Term:
         value: nats per sentence, or None.
         se: standard error, nats, or None.
         colour: the CSS variable of the quantity, "" for ink.
+        interval: 95 %, nats, to be read in place of a value that saturates; None where the value stands.
     """
 
     before: str
@@ -24,6 +25,7 @@ class Term:
     value: float | None
     se: float | None
     colour: str
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def equations(ledger: Ledger) -> list[list[Term]]:
         signs = ("", "=", "+")
         found.append(
             [
-                Term(sign, symbol, cell["value"], cell.get("se"), symbol.split()[0].lower())
+                Term(sign, symbol, cell["value"], cell.get("se"), symbol.split()[0].lower(), _instead(ledger, symbol))
                 for sign, (symbol, cell) in zip(signs, cells, strict=True)
             ]
         )
@@ -91,17 +93,34 @@ def strips(ledger: Ledger) -> list[Strip]:
         return []
     information, mismatch = _value(ledger, "information_nats"), _value(ledger, "mismatch_nats")
     split = information is not None and mismatch is not None
-    parts = [("information", information), ("mismatch", mismatch)] if split else [("rate", rate)]
+    near = split and bool(ledger["information_nats"].get("saturated"))
+    parts = [("information", information), ("mismatch", mismatch)] if split and not near else [("rate", rate)]
     found = [Strip("-ELBO", _parts([*parts, ("distortion", distortion)], total))]
     if split and rate > 0.001 * total:
-        cell = ledger["information_nats"]
-        low, high = cell.get("interval") or [
-            cell["lower"] - 1.96 * cell["lower_se"],
-            cell["upper"] + 1.96 * cell["upper_se"],
-        ]
-        doubt = (100.0 * min(max(low / rate, 0.0), 1.0), 100.0 * min(max(high / rate, 0.0), 1.0))
+        low, high = (min(max(end, 0.0), rate) for end in _interval(ledger["information_nats"]))
+        doubt: tuple[float, float] | None = (100.0 * low / rate, 100.0 * high / rate)
+        if near:
+            sure = [("information", low), ("unknown which", high - low), ("mismatch", rate - high)]
+            parts, doubt = [part for part in sure if part[1] > 0.0], None
         found.append(Strip("rate, enlarged", _parts(parts, rate), 100.0 * rate / total, doubt))
     return [*found, *_against_the_truth(ledger, total)]
+
+
+def _instead(ledger: Ledger, symbol: str) -> tuple[float, float] | None:
+    """The interval of a term whose point is too near the information's cap to rest on."""
+    if symbol not in ("information", "mismatch") or not ledger["information_nats"].get("saturated"):
+        return None
+    low, high = _interval(ledger[f"{symbol}_nats"])
+    return low, high
+
+
+def _interval(cell: Mapping[str, Any]) -> tuple[float, float]:
+    """95 %, nats, of a cell with two bounds."""
+    low, high = cell.get("interval") or (
+        cell["lower"] - 1.96 * cell["lower_se"],
+        cell["upper"] + 1.96 * cell["upper_se"],
+    )
+    return low, high
 
 
 def _best_nll(ledger: Ledger) -> tuple[str, str]:
