@@ -117,7 +117,7 @@ def toy_content(**changes: Any) -> Content:
     """A content with every piece, its words hostile."""
     scores = toy_scores()
     ledger = toy_ledger(scores)
-    gain = [(2.0, 0.1), (1.0, 0.1), (0.5, 0.1), (0.1, 0.2), (0.2, float("nan"))]
+    gain = [(2.0, 0.1, 60), (1.0, 0.1, 60), (0.5, 0.1, 60), (0.1, 0.2, 30), (0.2, float("nan"), 1)]
     content: dict[str, Any] = {
         "name": f"toy {EVIL}",
         "folder": "runs/toy",

@@ -77,6 +77,10 @@ def test_dead_dimensions_look_dead() -> None:
 
 
 def test_the_gain_of_each_token_in_words() -> None:
-    caption = gain_picture([(1.0, 0.1), (0.5, 0.1), (-0.25, 0.1), (2.0, float("nan"))]).caption
-    assert "1.25 nats in the first three tokens, 2.00 in tokens 4 to 4; most (2.00) at token 4" in caption
-    assert "-0.00" not in gain_picture([(-1e-9, 0.1)]).caption
+    """Four sentences of three tokens, one of which has a fourth: its 2 nats are half a nat of a sentence."""
+    caption = gain_picture([(1.0, 0.1, 4), (0.5, 0.1, 4), (-0.25, 0.1, 4), (2.0, float("nan"), 1)]).caption
+    assert "most (2.00) at token 4" in caption
+    assert "Of a sentence's nats 1.25 lie in its first three tokens, 0.50 in tokens 4 to 4." in caption
+    short = gain_picture([(-1e-9, 0.1, 4)]).caption
+    assert "-0.00" not in short
+    assert "tokens 4 to" not in short

@@ -154,7 +154,7 @@ def _use(run: Run, missing: dict[str, str]) -> list[Picture]:
             f"The sentences were not scored with another sentence's z yet; `textlatent diagnose {run.folder}` does it."
         )
         return []
-    return [gain_picture([(each.value, each.se) for each in gain_per_position(own, other)])]
+    return [gain_picture([(each.value, each.se, each.count) for each in gain_per_position(own, other)])]
 
 
 def _latent(
