@@ -100,7 +100,7 @@ def _check(runs: Sequence[Run], members: Sequence[Member], reference: int, split
             )
         if (reason := what_differs(first.scores, member.scores)) is not None:
             more = f" --samples {first.scores.need('log_p_dec').shape[0]}"
-            if split in SPLITS:  # all of them: a part is drawn by the run's seed
+            if split in SPLITS:  # all of them: a part is drawn by data.split_seed, which may differ
                 more += f" --sentences {run.corpus_card['sentences'][split]}"
             both = dict.fromkeys(f"`{_evaluate(each, split)}{more}`" for each in (runs[reference], run))
             raise ValueError(f"{first.name} and {member.name} cannot be compared: {reason}. Run {' and '.join(both)}.")

@@ -52,7 +52,7 @@ def diagnose(
         conditions: also score another sentence's z, draws of the prior and its mean; without them nothing is said of
             "ignored" and "memorising".
         refine: also refine each posterior by gradient steps, which takes longest.
-        sentences: how many, drawn by the recipe's seed; the recipe's evaluation.sentences if not given.
+        sentences: how many, drawn by data.split_seed; the recipe's evaluation.sentences if not given.
         split: train, valid or test; the recipe's evaluation.split if not given.
         checkpoint: "final", "best" or "step-N".
         baseline: the folder of a language model of the same tokens; RUN/baseline if it is there.

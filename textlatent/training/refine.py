@@ -54,7 +54,8 @@ def refine_posteriors(
         samples: draws of z in each step.
         held: draws on which the two posteriors are compared.
         seed: of the draws.
-        tokens_per_batch: padded tokens x draws in one forward pass.
+        tokens_per_batch: padded tokens x samples in one step; the held draws, without a gradient, take held / samples
+            times as many.
         precision: "fp32" (as the weights are) or "bf16".
         pad_id: of the tokenizer.
         progress: called with {"event": "progress", "done", "total"} in sentences.
