@@ -91,7 +91,8 @@ def vq(
 ) -> SentenceVQ:
     """A sentence VQ model in evaluation mode, K = 3 and P = 2 if not given, its codes started from SENTENCES."""
     torch.manual_seed(seed)
-    sizes = {"positions": 2, "codes": 3, "size": 4, "prior_size": 8, "prior_heads": 2, "prior_layers": 1}
+    sizes = {"positions": 2, "prior_size": 8, "prior_heads": 2, "prior_layers": 1}
+    sizes |= {} if "levels" in config else {"codes": 3, "size": 4}
     model = SentenceVQ(
         SentenceVQConfig(
             encoder=backbone(encoder, vocabulary=vocabulary),

@@ -81,6 +81,21 @@ def test_the_advice_is_the_first_remedy_as_one_would_type_it() -> None:
     assert advice_for("healthy") == ""
 
 
+@pytest.mark.parametrize("verdict", TO_TRY_WITH_CODES)
+def test_the_advice_has_something_for_a_fixed_grid_of_codes(verdict: str) -> None:
+    """Where the first remedy is of codes that learn, it names one that a recipe with levels takes."""
+    first, *others = remedies_for(verdict, coded=True)
+    levelled = {**PLAIN, "model": {"type": "vq", "codebook": {"levels": [8, 5]}}}
+    of_grids = [remedy for remedy in (first, *others) if not remedy.of_learned_codes]
+    for remedy in of_grids:
+        load_recipe(levelled, remedy.overrides)
+    for remedy in [each for each in (first, *others) if each.of_learned_codes]:
+        with pytest.raises(RecipeError, match="of levels are a fixed grid|follows from the levels"):
+            load_recipe(levelled, remedy.overrides)
+    words = f"or of a fixed grid {of_grids[0].name} ({', '.join(of_grids[0].overrides)})"
+    assert (words in advice_for(verdict, coded=True)) is first.of_learned_codes
+
+
 def test_the_table_names_each_verdict_once() -> None:
     rows = remedy_rows()
     assert [row[0] for row in rows if row[0]] == [*TO_TRY, *(f"{name}, of codes" for name in TO_TRY)]

@@ -104,6 +104,43 @@ def test_the_bound_is_above_the_marginal_by_the_posterior_of_its_code(prior: str
     assert (scores.neg_elbo() + marginal > 0).all()
 
 
+@pytest.mark.parametrize("prior", PRIORS)
+def test_so_it_is_of_a_grid(prior: str) -> None:
+    """K = 6 of the levels 3 and 2 at two positions: all 36 codes, one by one."""
+    model, rows = any_prior(prior, levels=[3, 2]), batch(SENTENCES)
+    assert (model.config.codes, model.config.size, model.config.latent_size) == (6, 2, 4)
+    scores, marginal = score(model, rows), model.log_marginal(rows["tokens"], rows["lengths"], chunk=7)
+    vectors, joint = model.encoder.books[0].vectors, []
+    for code in product(range(6), repeat=2):
+        with torch.no_grad():
+            dec = model.log_prob_token(rows["tokens"], rows["lengths"], vectors[list(code)].flatten().expand(6, -1))
+            joint.append(model.prior.log_prob(torch.tensor([code])).sum() + dec.sum(1))
+    table = torch.stack(joint)
+    torch.testing.assert_close(marginal, table.logsumexp(0), rtol=0, atol=1e-10)
+    own = scores.codes[0, :, 0] * 6 + scores.codes[0, :, 1]
+    torch.testing.assert_close(scores.neg_elbo(), -table[own, torch.arange(6)], rtol=0, atol=1e-10)
+    assert not scores.penalty.any()
+
+
+def test_every_parameter_hears_the_loss_through_a_grid() -> None:
+    model = any_prior("autoregressive", levels=[3, 2]).train()
+    model(**batch(SENTENCES), seed=1, epoch=1).neg_elbo().sum().backward()
+    silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert [name for name in silent if not name.endswith("key.bias")] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("codes", 5), ("size", 3), ("books", "position"), ("gradient_rule", "both"), ("commitment", 0.5)),
+        *(("rotation", True), ("decay", None), ("codebook_lr_factor", 2.0), ("revive", None)),
+    ],
+)
+def test_what_means_nothing_of_a_grid_is_refused(key: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{key} means nothing where levels make a fixed grid, got {value!r}"):
+        SentenceVQConfig(**{"levels": [3, 2], key: value})
+
+
 def test_the_mass_of_all_short_sentences_and_of_those_that_go_on_is_one() -> None:
     """sum_y P(y) over every y of at most 2 words, and over the beginnings of all longer ones."""
     model = any_prior("independent", vocabulary=6, start=False)
@@ -252,6 +289,7 @@ def test_a_gaussian_model_has_no_codes_to_decode() -> None:
         ({"prior": "flat"}, "prior must be one of uniform, independent, autoregressive, got 'flat'"),
         ({"books": "two"}, "books must be one of shared, position, got 'two'"),
         ({"decoder": {"latent_size": 3}}, "the decoder expects 3 dimensions of z, got 512"),
+        ({"levels": [3, 2], "decoder": {"latent_size": 3}}, "the decoder expects 3 dimensions of z, got 16"),
     ],
 )
 def test_what_cannot_be_is_refused(settings: dict[str, object], sentence: str) -> None:

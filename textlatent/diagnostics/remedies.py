@@ -28,6 +28,11 @@ class Remedy:
         """The settings as `--set` takes them."""
         return [f"{key}={_spelled(value)}" for key, value in self.settings.items()]
 
+    @property
+    def of_learned_codes(self) -> bool:
+        """Whether it says how many codes there are or how they learn, which a fixed grid of levels does not take."""
+        return any(key.startswith("model.codebook.") and key != "model.codebook.positions" for key in self.settings)
+
 
 VQ: Mapping[str, Any] = {"model.type": "vq"}
 """What makes a recipe one of codes; the remedies of codes are changes of such a recipe."""
@@ -284,7 +289,10 @@ def advice_for(verdict: str, *, coded: bool = False) -> str:
     if not remedies:
         return ""
     others = "; `textlatent ls remedies` lists others" if len(remedies) > 1 else ""
-    return f"Try {remedies[0].name} ({', '.join(remedies[0].overrides)}){others}."
+    said = _named(remedies[0])
+    if remedies[0].of_learned_codes:
+        said += f", or of a fixed grid {_named(next(each for each in remedies if not each.of_learned_codes))}"
+    return f"Try {said}{others}."
 
 
 def remedy_rows() -> list[tuple[str, str, str, str, str]]:
@@ -296,6 +304,10 @@ def remedy_rows() -> list[tuple[str, str, str, str, str]]:
         for name in (f"{verdict}, of codes" if coded else verdict,)
         for place, remedy in enumerate(remedies_for(verdict, coded=coded))
     ]
+
+
+def _named(remedy: Remedy) -> str:
+    return f"{remedy.name} ({', '.join(remedy.overrides)})"
 
 
 def _spelled(value: Any) -> str:

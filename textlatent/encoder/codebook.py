@@ -60,9 +60,16 @@ class Quantised:
     penalty: Float[Tensor, " M"]
 
 
-def _alone(tensor: Tensor) -> Tensor:
+def alone(tensor: Tensor) -> Tensor:
     """The sum over the one process there is."""
     return tensor
+
+
+def newer_usage(usage: Float[Tensor, " K"], number: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+    """The share of each code after a step of these hits; older positions count less, by 1/e every WINDOW K of them."""
+    count = number.sum()
+    kept = torch.exp(-count / (WINDOW * len(number)))
+    return kept * usage + (1.0 - kept) * number / count.clamp(min=1.0)
 
 
 class Codebook(nn.Module):
@@ -92,6 +99,9 @@ class Codebook(nn.Module):
     Source: THEORY T7, T8; van den Oord et al. 2017, arXiv:1711.00937, appendix A.1. Deviations: N starts at 1 and m at
     C[k], so that no code jumps; no Laplace smoothing, which draws codes that are not hit to the origin.
     """
+
+    fixed = False
+    """The codes are put where the vectors are, and follow them."""
 
     vectors: Tensor
     counts: Tensor
@@ -184,7 +194,7 @@ class Codebook(nn.Module):
         return list(totals(latents[mine], place[mine], count=slots))
 
     @torch.no_grad()
-    def settle(self, *, reduce: Callable[[Tensor], Tensor] = _alone) -> None:
+    def settle(self, *, reduce: Callable[[Tensor], Tensor] = alone) -> None:
         """End the step: add over processes, move the codes that were hit, revive those that are dead.
 
         To be called on every process after the weights were updated: what it sets, nothing of this step overwrites.
@@ -196,20 +206,14 @@ class Codebook(nn.Module):
             self.observe(self.vectors[:0], self.usage[:0].long(), draw=self.usage[:0])
         (number, *rest), self._step = self._step, []
         number = reduce(number)
-        self._use(number)
+        self.usage.copy_(newer_usage(self.usage, number))
+        self.positions.copy_(number.sum())
         if self.decay is not None:
             self._roll(number, reduce(rest.pop(0)))
         self.revived = self.dead()
         if self.revived.any():  # usage is the same on every process, so that all of them come here or none
             fell, total = (reduce(each) for each in rest)
             self.revived = self.revive(total[fell == 1])
-
-    def _use(self, number: Tensor) -> None:
-        """The share of each code, older positions counting less: by 1/e every WINDOW K of them."""
-        count = number.sum()
-        kept = torch.exp(-count / (WINDOW * len(number)))
-        self.usage.copy_(kept * self.usage + (1.0 - kept) * number / count.clamp(min=1.0))
-        self.positions.copy_(count)
 
     def _roll(self, number: Tensor, total: Tensor) -> None:
         """T8; written as N + (1 - decay) (n - N), which is exactly 1 where N = n = 1."""

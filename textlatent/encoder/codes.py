@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedConfig
 
 from textlatent.encoder.codebook import Codebook
+from textlatent.encoder.finite_scalar import FiniteScalar
 
 BOOKS = ("shared", "position")
 START, START_SENTENCES = 8, 512
@@ -49,7 +50,7 @@ class CodeEncoder(nn.Module):
     Args:
         backbone: configuration of the transformer (of an encoder-decoder one, the encoder is taken).
         books: one codebook for all positions, or one for each: then they are the product codebook of the P parts. All
-            of the same K and d.
+            of the same K and d, learned (Codebook) or a fixed grid (FiniteScalar).
         positions: P.
 
     Raises:
@@ -60,7 +61,7 @@ class CodeEncoder(nn.Module):
     books: Any
     started: Tensor
 
-    def __init__(self, backbone: PreTrainedConfig, books: Iterable[Codebook], *, positions: int) -> None:
+    def __init__(self, backbone: PreTrainedConfig, books: Iterable[Codebook | FiniteScalar], *, positions: int) -> None:
         super().__init__()
         self.books = nn.ModuleList(books)
         if positions < 1 or len(self.books) not in (1, positions):
@@ -144,7 +145,8 @@ class CodeEncoder(nn.Module):
     def initialise(self, batches: Iterable[tuple[Tensor, Tensor]], *, seed: int) -> None:
         """Start from sentences: L of each position at mean 0 and variance 1 over them, then codes among those L.
 
-        The decoder's maps of z expect numbers of variance 1, and codes far from every L would never be used.
+        The decoder's maps of z expect numbers of variance 1, and codes far from every L would never be used. A fixed
+        grid stays where it is; there each component has variance 1, because each is rounded by itself.
 
         Args:
             batches: tokens and mask of each; P L a sentence, K of them at least for each codebook.
@@ -154,18 +156,19 @@ class CodeEncoder(nn.Module):
         """
         latents = torch.cat([self.latents(tokens, mask) for tokens, mask in batches])
         mean = latents.double().mean(0)  # [P, d]
-        scale = (latents.double() - mean).square().mean((0, 2)).sqrt().clamp(min=1e-12)  # [P]
-        self.bias.copy_((self.bias - mean) / scale[:, None])
-        self.weight.div_(scale[:, None, None])
-        latents = ((latents - mean) / scale[:, None]).to(latents.dtype)
+        over = (0,) if self.books[0].fixed else (0, 2)
+        scale = (latents.double() - mean).square().mean(over, keepdim=True)[0].sqrt().clamp(min=1e-12)  # [P, 1 or d]
+        self.bias.copy_((self.bias - mean) / scale)
+        self.weight.div_(scale[:, None])
+        latents = ((latents - mean) / scale).to(latents.dtype)
         for number, (book, rows) in enumerate(self._parts(latents)):
             book.initialise(rows, seed=seed + number)
         self.started.fill_(True)
 
     @property
     def sentences_to_start(self) -> int:
-        """How many give each codebook START vectors a code to start from, and at least START_SENTENCES."""
-        vectors = START * len(self.books[0].vectors) * len(self.books)
+        """How many give each codebook START vectors a code to start from (a grid none), at least START_SENTENCES."""
+        vectors = 0 if self.books[0].fixed else START * len(self.books[0].vectors) * len(self.books)
         return max(START_SENTENCES, -(-vectors // self.positions))
 
     @torch.no_grad()

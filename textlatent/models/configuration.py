@@ -1,5 +1,6 @@
 """What the models of sentences are made of: the configurations that are saved beside their weights."""
 
+import math
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
@@ -16,6 +17,10 @@ Codes have variance 1 from the first step, where a posterior's mean grows from 0
 400 steps of four positions: distortion 126.8 nats where 128 numbers were 0.23 loud, 122.3 where 32 were 0.11 loud.
 """
 CODE_PRIORS = ("uniform", "independent", "autoregressive")
+OF_LEARNED_CODES = (
+    *("codes", "size", "books", "gradient_rule", "commitment", "rotation", "decay", "codebook_lr_factor", "revive"),
+)
+"""What of a SentenceVQConfig says how many codes there are and how they learn."""
 
 
 @strict
@@ -113,6 +118,8 @@ class SentenceVQConfig(AutoencoderConfig):
         positions: P.
         codes: K.
         size: d.
+        levels: of each of the d components, where the codes are a fixed grid (encoder/finite_scalar.py): K and d follow
+            and the next ones up to `revive` have no meaning; learned codes if not given.
         books: "shared" (one codebook) or "position" (one for each: a product codebook).
         gradient_rule: "published", "both" or "end_to_end" (THEORY T7).
         commitment: beta, the pull of the encoder towards its code; 0.5 if not given and the rule has one.
@@ -133,6 +140,7 @@ class SentenceVQConfig(AutoencoderConfig):
     positions: int = 8
     codes: int = 512
     size: int = 64
+    levels: list[int] | None = None
     books: str = "shared"
     gradient_rule: str = "published"
     commitment: float | int | None = None
@@ -148,11 +156,22 @@ class SentenceVQConfig(AutoencoderConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         """D = P d, the decoder's maps of z for so many numbers, and what every model has."""
+        if self.levels is not None:
+            self._take_levels(self.levels)
         self.latent_size = self.positions * self.size
         if not isinstance(self.decoder, SentenceDecoderConfig):
             given = {"backbone": self.decoder} if isinstance(self.decoder, PreTrainedConfig) else self.decoder or {}
             self.decoder = {"initializer_range": LOUDNESS / self.latent_size**0.5, **given}
         super().__post_init__(**kwargs)
+
+    def _take_levels(self, levels: list[int]) -> None:
+        """K and d of a grid; how codes learn is written as if not given, which is also how a saved one is read."""
+        follow = {"codes": math.prod(levels), "size": len(levels)}
+        for name in OF_LEARNED_CODES:
+            usual, value = getattr(SentenceVQConfig, name), getattr(self, name)
+            if value not in (usual, follow.get(name, usual)):
+                raise ValueError(f"{name} means nothing where levels make a fixed grid, got {value!r}; leave it out.")
+        self.codes, self.size = follow["codes"], follow["size"]
 
     def validate_codes(self) -> None:
         """Refuse an unknown prior or arrangement of codebooks."""

@@ -12,6 +12,7 @@ from transformers import initialization as init
 from textlatent.decoder.sentence import SentenceDecoder, SentenceDecoderConfig
 from textlatent.encoder.codebook import Codebook
 from textlatent.encoder.codes import CodeEncoder, SentenceCodes
+from textlatent.encoder.finite_scalar import FiniteScalar
 from textlatent.gradient.codes import CodeRule
 from textlatent.models.autoencoder import Autoencoder, token_mask
 from textlatent.models.configuration import SentenceVQConfig
@@ -44,7 +45,9 @@ class SentenceVQ(Autoencoder):
         self.post_init()
 
     @staticmethod
-    def _new_book(config: SentenceVQConfig) -> Codebook:
+    def _new_book(config: SentenceVQConfig) -> Codebook | FiniteScalar:
+        if config.levels is not None:
+            return FiniteScalar(config.levels)
         rule = CodeRule(
             config.gradient_rule,
             commitment=config.commitment,
@@ -85,6 +88,10 @@ class SentenceVQ(Autoencoder):
             if module.decay is not None:
                 init.ones_(module.counts)
                 init.copy_(module.sums, module.vectors)
+        elif isinstance(module, FiniteScalar):
+            init.copy_(module.vectors, module.grid())
+            init.constant_(module.usage, 1.0 / len(module.usage))
+            init.zeros_(module.positions)
         elif isinstance(module, CodeEncoder):
             init.normal_(module.queries)
             init.normal_(module.weight, std=module.weight.shape[1] ** -0.5)

@@ -1,11 +1,17 @@
 """The sections of a model whose z are codes: the codebook, and the prior over codes."""
 
+import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from textlatent.recipe.section import Conflict, Section
+
+OF_LEARNED_CODES = (
+    *("codes", "size", "books", "gradient_rule", "commitment", "rotation", "decay", "codebook_lr_factor", "revive"),
+)
+"""The keys of a codebook that say how many codes there are and how they learn: a grid of levels has none of them."""
 
 
 class Codebook(Section):
@@ -17,6 +23,8 @@ class Codebook(Section):
     """K, to choose from at each position: a uniform prior costs P ln K nats."""
     size: int = Field(64, ge=1)
     """Numbers of a code's vector; the decoder is given those of all positions."""
+    levels: list[Annotated[int, Field(ge=2)]] | None = Field(None, min_length=1)
+    """Levels each number of a code is rounded to, as in [8, 5, 5]: a fixed grid of 200 codes; null learns codes."""
     books: Literal["shared", "position"] = "shared"
     """One codebook for all positions, or one for each (a product codebook)."""
     gradient_rule: Literal["published", "both", "end_to_end"] = "published"
@@ -32,8 +40,18 @@ class Codebook(Section):
     revive: float | None = Field(0.05, gt=0, lt=1)
     """A code used less than this share of its fair use starts anew; null leaves it dead."""
 
+    @model_validator(mode="after")
+    def _follow(self) -> Self:
+        """K and d of a grid, for those who ask; what is written back are its levels."""
+        if self.levels is not None:
+            vars(self).update(codes=math.prod(self.levels), size=len(self.levels))
+        return self
+
     def conflicts(self) -> Iterator[Conflict]:
-        """What moves the codes."""
+        """What moves the codes; nothing does where they are a grid."""
+        if self.levels is not None:
+            yield from self._grid_conflicts()
+            return
         if self.decay is not None and self.gradient_rule != "published":
             yield (
                 "decay",
@@ -52,6 +70,21 @@ class Codebook(Section):
                 "codebook_lr_factor",
                 "is the learning rate of codes learned by gradient; set decay to null for those, or take this key out.",
             )
+
+    def _grid_conflicts(self) -> Iterator[Conflict]:
+        """Keys that are written and say nothing of a grid."""
+        follows = {"codes": f"their product, {self.codes:,}", "size": f"their number, {self.size}"}
+        for name in OF_LEARNED_CODES:
+            if name in self.model_fields_set and name in follows:
+                yield name, f"follows from the levels of the grid, {follows[name]}; take one of the two out."
+            elif name in self.model_fields_set:
+                yield name, "is for codes that learn, and those of levels are a fixed grid; take one of the two out."
+
+    @model_serializer(mode="wrap")
+    def _own_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is written back: of a grid its levels alone."""
+        values: dict[str, Any] = write(self)
+        return values if self.levels is None else {k: v for k, v in values.items() if k not in OF_LEARNED_CODES}
 
 
 class CodePrior(Section):

@@ -59,6 +59,7 @@ class Recipe(AnyRecipe):
         """What asks for a rate that moves: that of codes is decided by how many there are."""
         if self.model.type != "vq":
             return
+        many = "codes" if self.model.codebook.levels is None else "levels"
         for path, objective in self._objectives():
             usual = Objective()
             for name in RATE_KEYS:
@@ -67,7 +68,7 @@ class Recipe(AnyRecipe):
                     yield (
                         f"{path}.{name}",
                         "moves a rate, and that of codes is P ln K, decided by model.codebook.positions and "
-                        "model.codebook.codes: set those, and take this key out.",
+                        f"model.codebook.{many}: set those, and take this key out.",
                     )
         for i, stage in enumerate(self.stages):
             if stage.aggressive:

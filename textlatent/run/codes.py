@@ -108,7 +108,7 @@ def _of_label(own: Scores) -> dict[str, Any] | None:
 def _means(
     model: Any, split: EncodedSplit, codes: Int[Tensor, "n P"], *, positions: Int[Tensor, " n"], pad_id: int
 ) -> list[dict[str, Any]]:
-    """Of each codebook, how far its codes are from the means of the vectors they stand for."""
+    """Of each codebook, how far its codes are from the means of the vectors they stand for; of a grid, once bounded."""
     device = next(model.parameters()).device
     latents = []
     for batch in in_batches(split, positions, pad_id=pad_id, size=256):
@@ -119,5 +119,6 @@ def _means(
     for number, book in enumerate(books):
         places = slice(number, None, len(books))
         vectors, own = every[:, places].flatten(0, 1), codes[:, places].flatten()
+        vectors = book.bounded(vectors) if book.fixed else vectors
         found.append(means_against_codes(vectors, own, book.vectors.detach().cpu()).to_dict())
     return found

@@ -105,6 +105,11 @@ def _codebooks(recipe: Recipe, codes: Sequence[int] | None, positions: Sequence[
             "--set model.type=vq, or give rates."
         )
     book = recipe.model.codebook
+    if book.levels is not None and codes is not None:
+        raise ValueError(
+            f"codes follow from model.codebook.levels, {book.levels} in this recipe; sweep positions alone, or take "
+            "the levels out."
+        )
     many = [list([book.codes] if codes is None else codes), list([book.positions] if positions is None else positions)]
     if any(len(set(each)) < len(each) or min(each, default=0) < 1 for each in many):
         raise ValueError(f"codes and positions must be whole numbers above 0, each once, got {many[0]} and {many[1]}.")
@@ -141,7 +146,8 @@ def _with_aim(values: dict[str, Any], axis: Axis, value: Value) -> tuple[dict[st
     """The recipe's values with another aim, and the aim's name."""
     if isinstance(value, tuple):
         codes, positions = value
-        values["model"]["codebook"] |= {"codes": codes, "positions": positions}
+        book = values["model"]["codebook"]
+        book |= {"positions": positions} | ({} if book["levels"] else {"codes": codes})
         return values, f"codes-{codes}-positions-{positions}"
     short = {"target_rate": "rate", "beta": "beta"}[axis]
     return _with_objective(values, axis, value), f"{short}-{value:g}".replace("+", "")

@@ -22,7 +22,7 @@ def players(model: Any, train: EncodedSplit, *, recipe: Recipe, pad_id: int) -> 
     One backward pass of lam * distortion + the rule's penalty (+ the rate, which moves a prior alone) gives every
     player the gradient of its own objective: the rule's stop-gradients keep the others' out. A codebook that is a
     rolling average has no gradient but an objective, 1/2 |sg(L) - C[k]|^2: its gradient is the sum of C[k] - L over its
-    hits. Batches are of one size, so that each weighs the same.
+    hits. A fixed grid does not play. Batches are of one size, so that each weighs the same.
 
     Args:
         model: with codes; left as it was.
@@ -57,12 +57,12 @@ def players(model: Any, train: EncodedSplit, *, recipe: Recipe, pad_id: int) -> 
 
 
 def _gradients(model: Any, inputs: dict[str, Tensor], codes: Int[Tensor, "B P"]) -> dict[str, list[Tensor]]:
-    """Each player's gradients as they lie on the model; those of a rolling average from its own objective."""
+    """Each player's gradients as they lie on the model; a rolling average's from its own objective, a grid has none."""
     books = list(model.encoder.books)
     of_books = {id(parameter) for book in books for parameter in book.parameters()}
     encoder = [p for p in model.encoder.parameters() if id(p) not in of_books]
     own = [p for book in books for p in book.parameters()]
-    codebook = _taken(own) if own else _pulls(model, inputs, codes)
+    codebook = _taken(own) if own else [] if books[0].fixed else _pulls(model, inputs, codes)
     return {
         "encoder": _taken(encoder),
         "codebook": codebook,

@@ -48,6 +48,11 @@ def with_its_settings(recipe: Recipe, other: Autoencoder, tokenizer: Any) -> Mod
     if section.type not in types:
         raise ValueError(f"{where} has an encoder for model.type {' or '.join(types)}, got {section.type}.")
     if section.type == "vq":
+        if other.config.levels != section.codebook.levels:  # grids of as many codes have tensors of the same shape
+            raise ValueError(
+                f"{where} has levels {other.config.levels}, got {section.codebook.levels} in model.codebook.levels; "
+                "set it so."
+            )
         return section  # sizes that differ are found when the weights are taken
     if other.config.latent_size != section.latent_size:
         raise ValueError(f"{where} has latent_size {other.config.latent_size}, got {section.latent_size}; set it so.")
