@@ -143,6 +143,17 @@ def test_what_encode_writes_can_be_trained_on(channel: Run, points: Run, tmp_pat
     assert load_file(tmp_path / "z.safetensors")["z"].shape == (256, 2)
 
 
+def test_the_tensor_that_was_trained_on_is_the_one_that_is_read(tmp_path: Path) -> None:
+    """Of a file that holds several: by evaluate as by encode."""
+    one, two = gaussian_rows(60, VARIANCES, seed=3), gaussian_rows(60, VARIANCES, seed=4)
+    save_file({"one": one, "two": two}, tmp_path / "both.safetensors")
+    np.save(tmp_path / "two.npy", two)
+    values = _recipe(tmp_path, SHORT) | {"data": {"path": str(tmp_path / "both.safetensors"), "tensor": "two"}}
+    run = train(values)
+    found, expected = (evaluate(run, text=tmp_path / name, samples=1) for name in ("both.safetensors", "two.npy"))
+    assert found["dist"]["value"] == expected["dist"]["value"]
+
+
 def test_diagnose(channel: Run, points: Run) -> None:
     found = diagnose(channel.folder, floor=10)
     assert {"collapsed", "ignored", "memorising"} <= {check.illness for check in found.checks}

@@ -65,7 +65,7 @@ def evaluate(
         raise ValueError(f"rows of numbers are scored in fp32, got precision {precision!r}; leave it out.")
     section, vectors, model = recipe.evaluation, vectors_of(run), model_at(run, checkpoint)
     name = str(text) if text is not None else split or section.split
-    rows = rows_of(vectors, name, text, model)
+    rows = rows_of(vectors, name, text, model, tensor=recipe.data.tensor)
     wanted = section.rows if sentences is None and text is None else sentences
     positions = choose(len(rows), wanted, recipe.data.split_seed)
     accelerator = accelerator or launch()

@@ -90,8 +90,10 @@ def model_at(run: Run | str | Path, checkpoint: str = "final") -> VectorAutoenco
     return model.eval()
 
 
-def rows_of(vectors: Vectors, name: str, text: str | Path | None, model: VectorAutoencoder) -> VectorSplit:
-    """The rows that are asked for.
+def rows_of(
+    vectors: Vectors, name: str, text: str | Path | None, model: VectorAutoencoder, *, tensor: str | None = None
+) -> VectorSplit:
+    """The rows that are asked for; of a .safetensors file those of `tensor`, the recipe's data.tensor.
 
     Raises:
         ValueError: no such split, or rows of another length.
@@ -100,10 +102,20 @@ def rows_of(vectors: Vectors, name: str, text: str | Path | None, model: VectorA
         if name not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {name!r}.")
         return getattr(vectors, name)
-    matrix = torch.from_numpy(read_matrix(text))
-    if matrix.shape[1] != model.config.size:
-        raise ValueError(f"{text} has {matrix.shape[1]} columns, the model was made for {model.config.size}.")
+    matrix = read_rows(text, model, tensor=tensor)
     return VectorSplit(matrix, torch.arange(len(matrix)))
+
+
+def read_rows(file: str | Path, model: VectorAutoencoder, *, tensor: str | None = None) -> Tensor:
+    """Another file's rows for a model; of a .safetensors file those of `tensor`, the recipe's data.tensor.
+
+    Raises:
+        ValueError: a fault in the file, or rows of another length.
+    """
+    matrix = torch.from_numpy(read_matrix(file, tensor=tensor if Path(file).suffix == ".safetensors" else None))
+    if matrix.shape[1] != model.config.size:
+        raise ValueError(f"{file} has {matrix.shape[1]} columns, the model was made for {model.config.size}.")
+    return matrix
 
 
 def check_same(folder: Path, vectors: Vectors) -> None:

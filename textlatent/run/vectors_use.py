@@ -10,7 +10,6 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from textlatent.corpus.vectors import read_matrix
 from textlatent.diagnostics import verdict
 from textlatent.diagnostics.verdict import Diagnosis
 from textlatent.models.vector import NO_DENSITY, VectorAutoencoder
@@ -19,7 +18,7 @@ from textlatent.run.conditions import others, prior_latents
 from textlatent.run.environment import versions
 from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
-from textlatent.run.vectors_folder import model_at, recipe_of, rows_of, vectors_of
+from textlatent.run.vectors_folder import model_at, read_rows, recipe_of, rows_of, vectors_of
 from textlatent.scores import Scores
 from textlatent.training.checkpoint import write_text, writing
 from textlatent.training.evaluate import evaluate as evaluate_split
@@ -48,9 +47,7 @@ def encode(run: Run | str | Path, file: str | Path, output: str | Path, *, check
         raise ValueError(f"the output must end in .safetensors or .npy, got {output}.")
     run, recipe = recipe_of(run)
     model = model_at(run, checkpoint)
-    matrix = torch.from_numpy(read_matrix(file, tensor=recipe.data.tensor if _is_safe(file) else None))
-    if matrix.shape[1] != model.config.size:
-        raise ValueError(f"{file} has {matrix.shape[1]} columns, the model was made for {model.config.size}.")
+    matrix = read_rows(file, model, tensor=recipe.data.tensor)
     found = model.encode(matrix)
     if isinstance(found, DiagonalGaussian):
         tensors = {"mean": found.mean.numpy(), "log_variance": found.log_variance.contiguous().numpy()}
@@ -63,10 +60,6 @@ def encode(run: Run | str | Path, file: str | Path, output: str | Path, *, check
         else:
             save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, str(output))
     return {"sentences": len(matrix), "latent_size": first.shape[1], "output": str(output), "notes": []}
-
-
-def _is_safe(file: str | Path) -> bool:
-    return Path(file).suffix == ".safetensors"
 
 
 def diagnose(
