@@ -9,6 +9,7 @@ import torch
 from textlatent.prior.autoregressive import AutoregressivePrior
 from textlatent.prior.categorical import IndependentPrior, UniformPrior, draw
 from textlatent.prior.prior import CodePrior
+from textlatent.training.launch import deterministic
 
 CODES, POSITIONS = 3, 2
 EVERY = torch.tensor(list(product(range(CODES), repeat=POSITIONS)))
@@ -98,6 +99,17 @@ def test_a_draw_by_hand() -> None:
     assert draw(log_prob, torch.tensor([0.0, 0.49, 0.51, 0.76, 0.9999999])).tolist() == [0, 0, 1, 2, 2]
     with pytest.raises(ValueError, match="temperature must be > 0, got 0"):
         draw(log_prob, torch.zeros(5), temperature=0.0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a GPU's running sums are refused where they must repeat")
+def test_draws_on_a_gpu_are_those_on_the_cpu_and_repeat() -> None:
+    """Under training.deterministic as without it."""
+    log_prob = torch.randn(50, 7, generator=torch.Generator().manual_seed(0)).log_softmax(-1)
+    at = torch.rand(50, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    with deterministic(True):
+        found = draw(log_prob.cuda(), at.cuda())
+    assert found.device.type == "cuda"
+    assert torch.equal(found.cpu(), draw(log_prob, at))
 
 
 def test_a_prior_over_one_code_is_refused() -> None:

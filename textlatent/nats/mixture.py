@@ -51,6 +51,7 @@ class GaussianMixture:
 
     def part(self, at: Float[Tensor, " n"]) -> DiagonalGaussian:
         """The parts at which u ~ U(0, 1) falls among the weights, laid end to end: n Gaussians, [n, D]."""
-        ends = self.log_weight.exp().cumsum(0)
-        chosen = torch.searchsorted(ends, at.to(ends)).clamp(max=len(ends) - 1)  # the last end may round below 1
+        ends = self.log_weight.exp().cpu().cumsum(0)  # a GPU's running sums need not repeat
+        found = torch.searchsorted(ends, at.to(ends)).clamp(max=len(ends) - 1)  # the last end may round below 1
+        chosen = found.to(self.parts.mean.device)
         return DiagonalGaussian(self.parts.mean[chosen], self.parts.log_variance[chosen])

@@ -23,9 +23,9 @@ def draw(log_prob: Float[Tensor, "n K"], at: Float[Tensor, " n"], *, temperature
     """
     if not temperature > 0.0:
         raise ValueError(f"temperature must be > 0, got {temperature}; for the likeliest codes take a small one.")
-    upper = (log_prob.double() / temperature).softmax(-1).cumsum(-1)  # [n, K]
+    upper = (log_prob.double() / temperature).softmax(-1).cpu().cumsum(-1)  # [n, K]; a GPU's sums need not repeat
     found = torch.searchsorted(upper, at.to(upper)[:, None].contiguous(), right=True).squeeze(1)
-    return found.clamp(max=log_prob.shape[1] - 1)  # the last sum may round below 1
+    return found.clamp(max=log_prob.shape[1] - 1).to(log_prob.device)  # the last sum may round below 1
 
 
 def uniforms(draws: int | Int[Tensor, " n"], *, seed: int, positions: int) -> Float[Tensor, "n P"]:
