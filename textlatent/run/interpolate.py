@@ -62,7 +62,7 @@ def codes_between(
 
     Between two codes of a position there is nothing, so the positions at which the two differ change from first's code
     to second's one after another, in their order. There are at most as many steps between as there are such positions:
-    n = min(steps, differing + 1).
+    n = min(steps, differing + 1), and 2 where none differs.
     """
     _check_steps(steps)
     differing = (first != second).nonzero().squeeze(1)
