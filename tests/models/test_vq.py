@@ -183,6 +183,17 @@ def test_every_parameter_hears_the_loss(rule: str, books: str) -> None:
     assert set(rows.nonzero().flatten().tolist()) <= set(hit.tolist())
 
 
+def test_the_loss_of_one_s_own_loop_holds_the_rule_s_own() -> None:
+    """Without the penalty nothing would pull codes and encoder together; codes under `published` would never move."""
+    model, rows = any_prior("uniform", decay=None).train(), batch(SENTENCES)
+    loss, scores = model.loss(**rows), model(**rows)
+    torch.testing.assert_close(loss, (scores.neg_elbo() + scores.penalty).mean(), rtol=1e-12, atol=0)
+    loss.backward()
+    apart = model.encoder.books[0].vectors.grad
+    assert apart is not None
+    assert apart.any()
+
+
 def test_the_prior_beside_leaves_encoder_and_decoder_alone() -> None:
     """A rate of codes has no gradient in the encoder: they are whole numbers (T10)."""
     model = any_prior("autoregressive").train()

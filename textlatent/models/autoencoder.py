@@ -135,8 +135,14 @@ class Autoencoder(PreTrainedModel):
                 self.quantiser.initialise(masked, seed=seed)
 
     def loss(self, **batch: Any) -> Float[Tensor, ""]:
-        """The mean -ELBO of a batch, nats per sentence: for people with their own loop."""
-        return self(**batch).neg_elbo().mean()
+        """The mean -ELBO of a batch, nats per sentence, and the gradient rule's own losses where z are codes.
+
+        For people with their own loop; a model with codes also wants `start_codes` before it and, after each update,
+        `quantiser.settle`.
+        """
+        scores = self(**batch)
+        penalty = 0.0 if scores.penalty is None else scores.penalty.mean()
+        return scores.neg_elbo().mean() + penalty
 
     def generate(self, latents: Float[Tensor, "B D"], **kwargs: Any) -> Any:
         """Token ids written from z by transformers' `generate` (sampling, beams, caches: its keyword arguments)."""
