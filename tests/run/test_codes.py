@@ -17,6 +17,7 @@ from textlatent.run.codes import alphabet_of
 from textlatent.run.compare import compare
 from textlatent.run.conditions import conditions
 from textlatent.run.folder import Run
+from textlatent.run.players import _listen, _pulls, players
 from textlatent.run.probe import probe
 from textlatent.run.report import report
 from textlatent.run.train import train
@@ -96,20 +97,41 @@ def test_the_diagnosis_holds_the_codebook_s_health(coded: Run, diagnosis: dict) 
     assert {check["name"] for check in diagnosis["checks"]} >= {"nats in the codes", "silent positions", "dead codes"}
 
 
-def test_the_codebook_s_pull_is_the_gradient_it_would_have(tmp_path: Path) -> None:
-    """With the codes a parameter under `published`, autograd's gradient is what a rolling average's is taken to be."""
-    learned = {"model": {"codebook": {"decay": None}}, "training": {"steps": 3}}
-    run = train(toy_codes(tmp_path, learned))
-    model, train_split = run.model_at("final"), run.split("train")
-    book = model.encoder.books[0]
+@pytest.mark.parametrize("books", ["shared", "position"])
+def test_the_codebook_s_pull_is_the_gradient_it_would_have(tmp_path: Path, books: str) -> None:
+    """With the codes a parameter under `published`, autograd's gradient is what a rolling average's is taken to be.
+
+    In training mode: words hidden from the encoder and dropout are those that the codes were found with.
+    """
+    learned = {"model": {"codebook": {"decay": None, "books": books}, "encoder": {"denoising": 0.5}}}
+    run = train(toy_codes(tmp_path, learned, {"training": {"steps": 3}}))
+    model, train_split = run.model_at("final").train(), run.split("train")
+    passed = _listen(model)
     inputs = dict(next(iter(_batches(run, train_split))))
-    model.zero_grad(set_to_none=True)
     scores = model(**inputs)
     (scores.distortion().sum() + scores.penalty.sum()).backward()
-    from textlatent.run.players import _pulls
+    every = list(model.encoder.books)
+    assert len(every) == (1 if books == "shared" else 2)
+    for book, pull in zip(every, _pulls(every, passed), strict=True):
+        torch.testing.assert_close(book.vectors.grad, pull, rtol=1e-4, atol=1e-5)
 
-    (pull,) = _pulls(model, inputs, scores.need("codes")[0])
-    torch.testing.assert_close(book.vectors.grad, pull, rtol=1e-4, atol=1e-5)
+
+def test_players_leave_the_model_as_it_was(coded: Run) -> None:
+    """No mode, gradient or statistics of the sentences that they were measured on."""
+    model = coded.model_at("final")
+    players(model, coded.split("train"), recipe=coded.recipe, pad_id=coded.tokenizer.pad_token_id)
+    assert not model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.encoder.settle(reduce=lambda tensor: tensor)
+    usage = "encoder.books.0.usage"
+    assert torch.equal(model.state_dict()[usage], before[usage]), "a step that saw nothing"
+
+
+def test_a_sentence_s_one_code_is_as_effective_as_all_draws(coded: Run) -> None:
+    """Equal weights: (sum w)^2 / sum w^2 = K, in the ledger as in a sentence's own row."""
+    cell = verbs.evaluate(coded, samples=6)["iw_nll_nats"]
+    assert (cell["samples"], cell["ess"], cell["ess_worst_decile"]) == (6, 6.0, 6.0)
 
 
 def _batches(run: Run, split):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202

@@ -55,7 +55,8 @@ def one_code_cell(scores: Scores) -> Cell:
     """IW-NLL of a deterministic encoder, whose one weight is P_pri(k) P_dec(y|k) at every draw: its bound at any K."""
     weights = scores.log_weights()
     rung = importance_ladder(weights[:1], ladder=(1,))[0]
-    draws = {"samples": len(weights), "ess": 1.0, "ess_worst_decile": 1.0}
+    alike = float(len(weights))  # weights that are equal are all effective
+    draws = {"samples": len(weights), "ess": alike, "ess_worst_decile": alike}
     found = cell(rung.estimate, **draws)
     return found | {"ladder": [found], "converged": True, "drop": None, "message": ONE_CODE}
 

@@ -1,15 +1,14 @@
 """players: the gradients of encoder, codebook, decoder and prior at a trained model, each of its own objective."""
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 
 from textlatent.corpus.batches import EncodedSplit, collate
 from textlatent.diagnostics.players import GradientSums, PlayerGradient
-from textlatent.models.autoencoder import token_mask
 from textlatent.recipe.schema import Recipe
 
 SENTENCES, BATCH = 1024, 32
@@ -33,8 +32,8 @@ def players(model: Any, train: EncodedSplit, *, recipe: Recipe, pad_id: int) -> 
     Raises:
         ValueError: fewer than two training sentences.
     """
-    training, device = model.training, next(model.parameters()).device
-    model.train()
+    model, device = copy.deepcopy(model).train(), next(model.parameters()).device  # it sees, and keeps, statistics
+    passed = _listen(model)
     sums = {name: GradientSums(name) for name in ("encoder", "codebook", "decoder", "prior")}
     chosen = torch.linspace(0, len(train) - 1, min(SENTENCES, len(train))).round().long()
     size = max(1, min(BATCH, len(chosen) // 2))
@@ -48,21 +47,31 @@ def players(model: Any, train: EncodedSplit, *, recipe: Recipe, pad_id: int) -> 
         penalty = 0.0 if scores.penalty is None else scores.penalty.sum()
         loss = lam * scores.distortion().sum() + penalty + scores.rate().sum()
         loss.backward()
-        for name, gradients in _gradients(model, inputs, scores.need("codes")[0]).items():
+        for name, gradients in _gradients(model, passed).items():
             if gradients:
                 sums[name].add([gradient / len(inputs["index"]) for gradient in gradients])
-    model.zero_grad(set_to_none=True)
-    model.train(training)
     return [each.close() for each in sums.values() if each.squares]
 
 
-def _gradients(model: Any, inputs: dict[str, Tensor], codes: Int[Tensor, "B P"]) -> dict[str, list[Tensor]]:
+def _listen(model: Any) -> dict[int, tuple[Tensor, Tensor]]:
+    """The vectors that each codebook was last called with, and the codes it gave them, kept up by the model's calls."""
+    passed: dict[int, tuple[Tensor, Tensor]] = {}
+    for number, book in enumerate(model.encoder.books):
+
+        def keep(_: nn.Module, given: tuple[Tensor, ...], found: Any, number: int = number) -> None:
+            passed[number] = given[0].detach(), found.codes
+
+        book.register_forward_hook(keep)
+    return passed
+
+
+def _gradients(model: Any, passed: dict[int, tuple[Tensor, Tensor]]) -> dict[str, list[Tensor]]:
     """Each player's gradients as they lie on the model; a rolling average's from its own objective, a grid has none."""
     books = list(model.encoder.books)
     of_books = {id(parameter) for book in books for parameter in book.parameters()}
     encoder = [p for p in model.encoder.parameters() if id(p) not in of_books]
     own = [p for book in books for p in book.parameters()]
-    codebook = _taken(own) if own else [] if books[0].fixed else _pulls(model, inputs, codes)
+    codebook = _taken(own) if own else [] if books[0].fixed else _pulls(books, passed)
     return {
         "encoder": _taken(encoder),
         "codebook": codebook,
@@ -72,14 +81,15 @@ def _gradients(model: Any, inputs: dict[str, Tensor], codes: Int[Tensor, "B P"])
 
 
 @torch.no_grad()
-def _pulls(model: Any, inputs: dict[str, Tensor], codes: Int[Tensor, "B P"]) -> list[Tensor]:
-    """sum over the hits of C[k] - L, of every code of every book."""
-    latents = model.encoder.latents(inputs["tokens"], token_mask(inputs["tokens"], inputs["lengths"]))
-    books, found = model.encoder.books, []
+def _pulls(books: list[Any], passed: dict[int, tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """sum over the hits of C[k] - L, of every code of every book: of the very L that the codes were found for.
+
+    Dropout drawn anew would give other L, whose means given k lie nearer to one another than the codes do at rest.
+    """
+    found = []
     for number, book in enumerate(books):
-        places = slice(number, None, len(books))
-        own, vectors = codes[:, places].flatten(), latents[:, places].flatten(0, 1)
-        found.append(torch.zeros_like(book.vectors).index_add(0, own, book.vectors[own] - vectors))
+        latents, own = passed[number]
+        found.append(torch.zeros_like(book.vectors).index_add(0, own, book.vectors[own] - latents))
     return found
 
 
