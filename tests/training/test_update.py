@@ -134,6 +134,23 @@ def test_an_encoder_that_begins_anew_starts_its_codes_anew(tmp_path: Path) -> No
     assert started == [0, 2]
 
 
+def test_a_step_moves_a_code_by_its_share_of_the_sentences(tmp_path: Path) -> None:
+    """Under `published`: learning_rate * factor * n_k / N of the way to the mean of its n_k vectors."""
+    training = {"warmup_steps": 0, "clip": None, "learning_rate": 0.01, "scheduler": "constant"}
+    learned = {"codebook": {"decay": None, "codebook_lr_factor": 3.0, "revive": None}}
+    trainer = toy_trainer(toy_codes(tmp_path, NO_DROPOUT, {"model": learned, "training": training}), double=True)
+    trainer.updater.prepare(trainer.stages[0])
+    book, seen = trainer.model.encoder.books[0], []
+    book.register_forward_hook(lambda _, given, found: seen.append((given[0].detach(), found.codes)))
+    before = book.vectors.detach().clone()
+    trainer._step(trainer.stages[0], next(trainer._steps(trainer.stages[0])))
+    ((latents, codes),) = seen
+    number = torch.bincount(codes, minlength=len(before)).double()[:, None]
+    mean = torch.zeros_like(before).index_add(0, codes, latents) / number
+    expected = before + 0.03 * number / trainer.mean_sentences * (mean - before)
+    torch.testing.assert_close(book.vectors.detach(), expected, rtol=0, atol=1e-12)
+
+
 def test_codes_learned_by_gradient_are_sgd_s(tmp_path: Path) -> None:
     """At eta times the learning rate; a code that was not hit keeps every bit, whatever it did in the step before."""
     model = toy_trainer(toy_codes(tmp_path, {"model": LEARNED})).model

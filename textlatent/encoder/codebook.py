@@ -15,7 +15,9 @@ codes once. So the codes after a step are a function of its sentences, however t
 Without `decay` the codes are a parameter, `row_parameters()`, and learn by gradient. They want a group of their own, of
 SGD without momentum or weight decay, whose learning rate is multiplied by `codebook_lr_factor`: a code that is not hit
 has a gradient of 0 and stays as it is to the bit. (Momentum and decay would move it; Adam would divide a factor of the
-gradient out again.) A step of a learning rate r at n_k hits moves a code a share r n_k of the way to their mean.
+gradient out again.) A step of a learning rate r on a loss summed over positions moves a code with n_k hits a
+share r n_k of the way to their mean (`published`). Training divides its loss by N, the sentences of a step: r n_k / N,
+or r P / K where K codes are used alike, so that many codes want a codebook_lr_factor above 1 to go anywhere.
 """
 
 from collections.abc import Callable
