@@ -36,7 +36,7 @@ class Codebook(Section):
     decay: float | None = Field(0.99, ge=0, lt=1)
     """Codes are rolling averages that keep this share in a step; null learns them by gradient."""
     codebook_lr_factor: float | None = Field(None, gt=0)
-    """Learning rate of codes learned by gradient, in units of training.learning_rate; null is 1, many codes want more."""
+    """Learning rate of learned codes, in units of training.learning_rate; null is 1, and many codes want more."""
     revive: float | None = Field(0.05, gt=0, lt=1)
     """A code used less than this share of its fair use starts anew; null leaves it dead."""
 
