@@ -262,3 +262,13 @@ def test_the_reach_of_two_and_three_seeds() -> None:
     assert alone.interval == pytest.approx((-4.303 / np.sqrt(3), 4.303 / np.sqrt(3)), rel=1e-3)
     known = Measure(0.0, 100.0, 1.0, 1.0, 2.0, 3)
     assert known.interval[1] == pytest.approx(1.96 * known.total_se)
+
+
+def test_a_bound_that_still_falls_is_named() -> None:
+    """IW-NLL at this K is above the NLL where the ledger says so: the table must not pass it on in silence."""
+    falling = LEDGER | {"iw_nll_nats": {"converged": False}}
+    found = _compare(a=[_member("a", 0)], b=[Member("b", 0, _member("b", 1).scores, falling)])
+    assert found.values().caption.endswith(" IW-NLL not converged in K, the NLL is lower: b.")
+    told = found.to_dict()["contenders"]
+    assert [each["iw_nll_nats"]["still_falls"] for each in told] == [False, True]
+    assert "not converged" not in _compare(a=[_member("a", 0)], c=[_member("c", 2)]).values().caption

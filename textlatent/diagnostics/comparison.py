@@ -60,8 +60,14 @@ class Comparison:
             + (", (standard deviation over seeds)" if seeds else "")
             + f"; IW-NLL with K = {self._samples}; information: 95 % interval in nats."
             " Bold: lowest, and not distinguishable from it: 0 lies within the 95 % interval of the paired difference."
+            + self._still_falling()
         )
         return Table(tuple(columns), tuple(rows), caption)
+
+    def _still_falling(self) -> str:
+        """A warning of bounds that more draws would lower."""
+        names = ", ".join(each.name for each in self.contenders if each.unconverged)
+        return f" IW-NLL not converged in K, the NLL is lower: {names}." if names else ""
 
     def _row(self, each: Contender, best: Mapping[str, list[Contender]], seeds: bool) -> tuple[Cell, ...]:
         cells = [Cell(each.name), *([Cell(str(len(each.members)))] if seeds else [])]
@@ -120,6 +126,7 @@ class Comparison:
         nats = {f"{name}_nats": each.measure(name).to_dict() for name in QUANTITIES}
         for name, found in best.items():
             nats[f"{name}_nats"]["best"] = each in found
+        nats["iw_nll_nats"]["still_falls"] = each.unconverged
         return {
             "name": each.name,
             "runs": [{"name": member.name, "seed": member.seed} for member in each.members],

@@ -140,6 +140,11 @@ class Contender:
         return sd, sd / math.sqrt(len(means))
 
     @property
+    def unconverged(self) -> bool:
+        """Whether the ledger of some run says that its IW-NLL still falls in K, so that the NLL is lower."""
+        return any((member.ledger.get("iw_nll_nats") or {}).get("converged") is False for member in self.members)
+
+    @property
     def perplexity(self) -> Estimate | None:
         """Per word, EOS a word, from the IW-NLL, its error over sentences; None without words or a density."""
         words, nll = self.members[0].scores.words, self.per_sentence("iw_nll")
