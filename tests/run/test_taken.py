@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from tests.toy_codes import toy_codes
 from tests.toy_run import toy_recipe
 from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.report.drawing import Picture
@@ -114,6 +115,27 @@ def test_a_gaussian_runs_encoder_is_taken_with_its_settings(trained: Run, tmp_pa
     theirs, own = trained.model.encoder.state_dict(), run.model.encoder.state_dict()
     assert theirs.keys() == own.keys()
     assert all(torch.equal(theirs[name], own[name]) for name in theirs)
+
+
+def test_the_codes_of_a_run_are_taken_and_stay(tmp_path: Path) -> None:
+    """THEORY T6b where z are codes: codebook and statistics to the bit, H_enc(k|y) = 0, a prior below P ln K."""
+    one = train(toy_codes(tmp_path, {"training": {"steps": 10}}, name="one"))
+    changes: dict[str, Any] = {"model": {"code_prior": {"type": "independent"}}, "training": {"learning_rate": 0.05}}
+    values = toy_codes(tmp_path, changes, {"tokenizer": {"path": str(one.folder / "tokenizer")}}, name="two")
+    values["model"]["encoder"] = {"weights": str(one.folder)}
+    values["stages"] = [{"name": "prior and decoder", "steps": 8, "learn": ["prior", "decoder"]}]
+    two = train(values)
+    own, theirs = (run.model_at("final").encoder.state_dict() for run in (two, one))
+    assert own.keys() == theirs.keys()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in own.items())
+    ledger = two.ledger
+    assert ledger["encoder"] == "held"
+    assert ledger["posterior_entropy_nats"]["value"] == 0.0
+    assert ledger["cross_entropy_prior_nats"]["value"] == pytest.approx(ledger["rate_nats"]["value"], rel=1e-12)
+    assert ledger["rate_nats"]["value"] < ledger["uniform_rate_nats"]["value"]
+    values["model"]["codebook"] = values["model"]["codebook"] | {"codes": 8}
+    with pytest.raises(ValueError, match="of another shape, first books.0"):
+        train(values | {"name": "three"})
 
 
 def test_faults(points: Run, trained: Run, tmp_path: Path) -> None:
