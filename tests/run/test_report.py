@@ -123,3 +123,15 @@ def test_the_verb(copied: Path) -> None:
     assert f"wrote {copied / 'page.html'}" in done.output
     assert "textlatent diagnose" in done.output
     assert (copied / "page.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_conditions_of_other_sentences_are_not_put_side_by_side(copied: Path) -> None:
+    """A diagnosis of one sentence scores its own z alone and leaves the other z of an earlier diagnosis behind."""
+    _with_conditions(copied)
+    own = Scores.load(copied / "conditions" / "own.safetensors")[0]
+    own.select(torch.arange(1)).save(
+        copied / "conditions" / "own.safetensors", about={"condition": "own", "sentences": 1}
+    )
+    content = gather(Run(copied))
+    assert "textlatent diagnose" in content.missing["use"]
+    assert "Gain of each token" not in [picture.title for picture in content.carries]

@@ -85,7 +85,7 @@ def gather(run: Run) -> Content:
     )
     if not course:
         missing["course"] = f"Nothing was logged yet; `textlatent train {folder / 'recipe.yaml'}` trains."
-    scores = _read_scores(folder / "scores.safetensors")
+    scores, _ = _read_scores(folder / "scores.safetensors")
     return Content(
         name=run.recipe.name,
         folder=str(folder),
@@ -120,11 +120,12 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         raise ValueError(f"{path} is damaged ({error}); delete it, and make it again.") from None
 
 
-def _read_scores(path: Path) -> Scores | None:
+def _read_scores(path: Path) -> tuple[Scores, dict[str, Any]] | tuple[None, None]:
+    """The Scores in a file and what they are of, if it is there."""
     if not path.exists():
-        return None
+        return None, None
     try:
-        return Scores.load(path)[0]
+        return Scores.load(path)
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it, and make it again.") from None
 
@@ -148,8 +149,11 @@ def _use(run: Run, missing: dict[str, str]) -> list[Picture]:
     """The gain per position, where both conditions were scored token by token."""
     if run.recipe.model.type == "deterministic":
         return []  # `missing` says why
-    own, other = (_read_scores(run.folder / "conditions" / f"{name}.safetensors") for name in ("own", "other"))
-    if own is None or other is None or own.log_p_dec_token is None or other.log_p_dec_token is None:
+    found = [_read_scores(run.folder / "conditions" / f"{name}.safetensors") for name in ("own", "other")]
+    (own, _), (other, _) = found
+    # a diagnosis of one sentence has no other, and leaves that of an earlier one
+    alike = len({json.dumps((about or {}) | {"condition": ""}, sort_keys=True) for _, about in found}) == 1
+    if own is None or other is None or own.log_p_dec_token is None or other.log_p_dec_token is None or not alike:
         missing["use"] = (
             f"The sentences were not scored with another sentence's z yet; `textlatent diagnose {run.folder}` does it."
         )
@@ -178,7 +182,7 @@ def _latent(
     correlation = (ledger or {}).get("mismatch_nats", {}).get("total_correlation") or {}
     densities = _densities(scores, posterior, scaled, ledger)
     return [
-        densities_picture(densities, total_correlation=correlation.get("value")),
+        densities_picture(densities, total_correlation=correlation.get("interval")),
         map_picture(_map(scores, posterior.mean, scaled, names)),
     ]
 
