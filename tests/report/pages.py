@@ -134,7 +134,7 @@ def toy_content(**changes: Any) -> Content:
         "course": course_pictures(toy_metrics(), exact=12.0, target=2.0, collapse=200),
         "carries": [*dimension_pictures(ledger), gain_picture(gain)],
         "latent": [
-            densities_picture(toy_densities(scores), total_correlation=0.5),
+            densities_picture(toy_densities(scores), total_correlation=(0.4, 0.6)),
             map_picture(toy_map(scores, ["first", EVIL, "third"])),
         ],
     }

@@ -56,10 +56,10 @@ def test_more_groups_than_colours_and_marks() -> None:
 
 def test_densities_with_and_without_a_prior() -> None:
     densities = toy_densities(toy_scores())
-    picture = densities_picture(densities, total_correlation=0.5)
+    picture = densities_picture(densities, total_correlation=(0.4, 0.6))
     assert "dimension 2: 1.50 nats" in picture.svg
     assert "0: 0.125, 1: 0.125, 2: 0.125 nats" in picture.caption
-    assert "Total correlation between dimensions: 0.500 nats." in picture.caption
+    assert "Total correlation between dimensions: 0.400 to 0.600 nats (95 %)." in picture.caption
     bare = densities_picture([replace(densities[0], prior=None, mismatch=None, rate=None)])
     assert "no product of Gaussians" in bare.caption
     assert ">dimension 0<" in bare.svg

@@ -252,7 +252,7 @@ def _picture(figure: Figure, title: str, caption: str) -> Picture:
 
 def _over_steps(axes: Axes, metrics: Events, labels: Sequence[Label], collapse: int | None) -> None:
     """The horizontal axis of a course, the step where collapse began, and the names of the lines."""
-    axes.set(xlabel="step", xlim=(0, of_kind(metrics, "log")[-1]["step"]))
+    axes.set(xlabel="step", xlim=(0, 1.02 * of_kind(metrics, "log")[-1]["step"]))  # the last dot is whole
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     if collapse is not None:

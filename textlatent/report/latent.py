@@ -72,8 +72,13 @@ class Map:
     points: str = "posterior means"
 
 
-def densities_picture(densities: Sequence[Density], *, total_correlation: float | None = None) -> Picture:
-    """The aggregate posterior of a few dimensions, the prior's density dashed over it."""
+def densities_picture(densities: Sequence[Density], *, total_correlation: Sequence[float] | None = None) -> Picture:
+    """The aggregate posterior of a few dimensions, the prior's density dashed over it.
+
+    Args:
+        densities: of the dimensions.
+        total_correlation: both ends of its 95 % interval, nats, where it is known.
+    """
     columns = 2 if len(densities) > 1 else 1
     rows = math.ceil(len(densities) / columns)
     figure, axes = new_figure(rows, columns, width=WIDE, height=0.9 + 1.75 * rows)
@@ -88,7 +93,8 @@ def densities_picture(densities: Sequence[Density], *, total_correlation: float 
     known = [f"{d.dimension}: {d.mismatch:.3f}" for d in densities if d.mismatch is not None]
     caption += f"KL(aggregate || prior) of dimension {', '.join(known)} nats. " if known else ""
     if total_correlation is not None:
-        caption += f"Total correlation between dimensions: {total_correlation:.3f} nats."
+        low, high = total_correlation
+        caption += f"Total correlation between dimensions: {low:.3f} to {high:.3f} nats (95 %)."
     drawn = inline_svg(figure, name="densities", label=f"Aggregate posterior. {caption}")
     return Picture("Aggregate posterior against the prior", caption.strip(), drawn)
 
