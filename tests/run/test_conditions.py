@@ -1,5 +1,6 @@
 """Conditions: the same sentences under other latents, each as the model gives it one by one; kept until stale."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,12 @@ import torch
 from tests.toy_run import toy_recipe
 from textlatent.corpus.batches import collate
 from textlatent.run.conditions import NAMES, _Job, conditions, others, prior_latents
+from textlatent.run.encode import encode
 from textlatent.run.evaluate import choose, evaluate
 from textlatent.run.folder import Run
+from textlatent.run.interpolate import interpolate
+from textlatent.run.reconstruct import reconstruct
+from textlatent.run.report import report
 from textlatent.run.train import train
 from textlatent.scores import Scores
 
@@ -182,3 +187,20 @@ def test_faults(run: Run) -> None:
         conditions(run, names=["mine"])
     with pytest.raises(ValueError, match="no checkpoint 'step-7'"):
         conditions(run, checkpoint="step-7")
+
+
+def test_without_z_no_verb_sends_a_sentence_through_it(language_model: Run, tmp_path: Path) -> None:
+    """Nor do the samples and the page of the run pretend that one came back."""
+    (tmp_path / "text.txt").write_text("the poor sailor sells his sail now .\n")
+    for verb, words in (
+        (reconstruct, (["a b ."],)),
+        (interpolate, ("a .", "b .")),
+        (encode, (tmp_path / "text.txt", tmp_path / "z.npy")),
+    ):
+        with pytest.raises(ValueError, match="is a language model: it has no z"):
+            verb(language_model, *words)
+    samples = json.loads((language_model.folder / "samples.json").read_text())
+    assert (len(samples["samples"]), samples["reconstructions"], samples["interpolation"]) == (10, [], None)
+    html = report(language_model, output=tmp_path / "page.html").read_text()
+    assert samples["samples"][0].split()[0] in html
+    assert "came back" not in html

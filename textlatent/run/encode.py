@@ -27,14 +27,17 @@ def encode(run: Run | str | Path, file: str | Path, output: str | Path, *, check
         checkpoint: "final", "best" or "step-N".
 
     Raises:
-        ValueError: another ending, or a fault in the file.
+        ValueError: another ending, a fault in the file, or a model without z.
     """
     run = run if isinstance(run, Run) else Run(run)
     output = Path(output)
     if output.suffix not in (".safetensors", ".npy"):
         raise ValueError(f"the output must end in .safetensors or .npy, got {output}.")
+    model = run.model_at(checkpoint)
+    if not model.config.latent_size:
+        raise ValueError(f"{run.folder} is a language model: it has no z to write; `textlatent score` gives its nats.")
     split = run.text(file)
-    found = run.model_at(checkpoint).encode(split.texts(range(len(split))))
+    found = model.encode(split.texts(range(len(split))))
     with writing(output):
         if output.suffix == ".npy":
             np.save(output, found.mean.numpy(), allow_pickle=False)

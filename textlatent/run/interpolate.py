@@ -105,10 +105,12 @@ def interpolate(
 
     Raises:
         ValueError: neither or both of second and dimension, a dimension there is not, fewer than two steps, or a great
-            circle or dimension asked of codes.
+            circle or dimension asked of codes, or a model without z.
     """
     run = run if isinstance(run, Run) else Run(run)
     model = run.model_at(checkpoint)
+    if not model.config.latent_size:
+        raise ValueError(f"{run.folder} is a language model: it has no z, and no way through it.")
     if (second is None) == (dimension is None):
         raise ValueError("give either a second sentence, or the dimension of z to walk along.")
     if dimension is None:

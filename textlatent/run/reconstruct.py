@@ -48,9 +48,14 @@ def reconstruct(
         split: train, valid or test.
         checkpoint: "final", "best" or "step-N".
         generation: transformers' generation settings.
+
+    Raises:
+        ValueError: a model without z.
     """
     run = run if isinstance(run, Run) else Run(run)
     model = run.model_at(checkpoint)
+    if not model.config.latent_size:
+        raise ValueError(f"{run.folder} is a language model: it has no z through which a sentence could come back.")
     if sentences is None:
         encoded = run.split(split)
         originals = encoded.texts(choose(len(encoded), count, run.recipe.seed))

@@ -137,22 +137,23 @@ def _sampler(texts: list[str], seed: int) -> Callable[[Autoencoder], dict[str, l
 
     def look(model: Autoencoder) -> dict[str, list[str]]:
         drawn = model.decode(model.sample_prior(3, seed=seed)) if model.has_prior else []
-        rebuilt = model.decode(model.encode(texts).mean)
-        return {"samples": drawn, "originals": texts, "reconstructions": rebuilt}
+        if not model.config.latent_size:  # nothing to come back from
+            return {"samples": drawn}
+        return {"samples": drawn, "originals": texts, "reconstructions": model.decode(model.encode(texts).mean)}
 
     return look
 
 
 def _write_samples(run: Run) -> None:
-    """samples.json: ten sentences from the prior, five there and back, one path between two."""
-    pairs = reconstruct(run, count=5, split=run.recipe.evaluation.split)
-    first, second = (pairs.originals * 2)[:2]
-    path = interpolate(run, first, second)
-    content = {
-        "samples": sample(run, 10, seed=run.recipe.seed) if run.model.has_prior else [],
-        "reconstructions": [list(pair) for pair in zip(pairs.originals, pairs.reconstructions, strict=True)],
-        "interpolation": {"first": first, "second": second, "at": path.at, "sentences": path.sentences},
-    }
+    """samples.json: ten sentences from the prior; where there is a z, five there and back, one path between two."""
+    drawn = sample(run, 10, seed=run.recipe.seed) if run.model.has_prior else []
+    content: dict[str, Any] = {"samples": drawn, "reconstructions": [], "interpolation": None}
+    if run.recipe.model.latent_size:
+        pairs = reconstruct(run, count=5, split=run.recipe.evaluation.split)
+        first, second = (pairs.originals * 2)[:2]
+        path = interpolate(run, first, second)
+        content["reconstructions"] = list(zip(pairs.originals, pairs.reconstructions, strict=True))
+        content["interpolation"] = {"first": first, "second": second, "at": path.at, "sentences": path.sentences}
     write_text(run.folder / "samples.json", json.dumps(content, indent=1, ensure_ascii=False))
 
 
