@@ -136,3 +136,8 @@ def test_a_rate_that_is_undefined_is_called_so() -> None:
     assert numbers(told) == "rate undefined  distortion 20.50  2,500 rows/s"
     event = {"event": "validate", "step": 7, "rate_nats": None, "neg_elbo_nats": None, "distortion_nats": 20.5}
     assert sentences_of(event) == ["step 7: validation  rate undefined  distortion 20.50"]
+
+
+def test_no_number_is_a_dash() -> None:
+    """The error of one sentence is not known: it reads as one that is not there."""
+    assert (number(None), number(float("nan")), number(1234.5)) == ("-", "-", "1,234.500")

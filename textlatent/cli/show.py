@@ -1,5 +1,6 @@
 """Tables on a terminal, aligned plain lines elsewhere."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import typer
@@ -47,4 +48,4 @@ def table(
 
 def number(value: float | None) -> str:
     """A number to read: three decimals, thousands marked; a dash where there is none."""
-    return "-" if value is None else f"{value:,.3f}"
+    return "-" if value is None or math.isnan(value) else f"{value:,.3f}"
