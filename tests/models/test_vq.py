@@ -298,7 +298,7 @@ def test_a_gaussian_model_has_no_codes_to_decode() -> None:
     ("settings", "sentence"),
     [
         ({"prior": "flat"}, "prior must be one of uniform, independent, autoregressive, got 'flat'"),
-        ({"books": "two"}, "books must be one of shared, position, got 'two'"),
+        ({"books": "two"}, "books must be one of shared, position, residual, got 'two'"),
         ({"decoder": {"latent_size": 3}}, "the decoder expects 3 dimensions of z, got 512"),
         ({"levels": [3, 2], "decoder": {"latent_size": 3}}, "the decoder expects 3 dimensions of z, got 16"),
     ],

@@ -174,6 +174,7 @@ def test_the_arithmetic_counts_the_parameters_of_the_model(
         {"type": "vq", "codebook": {"decay": None, "gradient_rule": "both"}, "code_prior": {"type": "independent"}},
         {"type": "vq", "codebook": {"decay": None, "books": "position"}, "code_prior": {"type": "autoregressive"}},
         {"type": "vq", "codebook": {"levels": [8, 5, 5]}, "code_prior": {"type": "autoregressive"}},
+        {"type": "vq", "codebook": {"books": "residual", "decay": None}, "code_prior": {"type": "autoregressive"}},
     ],
 )
 def test_and_those_of_other_priors_and_posteriors(corpus: Path, model: dict[str, Any]) -> None:

@@ -111,7 +111,7 @@ class SentenceVAEConfig(AutoencoderConfig):
 
 @strict
 class SentenceVQConfig(AutoencoderConfig):
-    """The parts of a sentence VQ model: P positions, a code of K at each, d numbers a code; D = P d.
+    """The parts of a sentence VQ model: P positions, a code of K at each, d numbers a code; D = P d, or d of residuals.
 
     Attributes:
         latent_size: D, which follows from the next ones.
@@ -120,7 +120,8 @@ class SentenceVQConfig(AutoencoderConfig):
         size: d.
         levels: of each of the d components, where the codes are a fixed grid (encoder/finite_scalar.py): K and d follow
             and the next ones up to `revive` have no meaning; learned codes if not given.
-        books: "shared" (one codebook) or "position" (one for each: a product codebook).
+        books: "shared" (one codebook), "position" (one for each: a product codebook) or "residual" (each of what those
+            before left of one vector, z their sum).
         gradient_rule: "published", "both" or "end_to_end" (THEORY T7).
         commitment: beta, the pull of the encoder towards its code; 0.5 if not given and the rule has one.
         rotation: g reaches the encoder turned as the code is turned from its vector (gradient/codes.py).
@@ -155,10 +156,10 @@ class SentenceVQConfig(AutoencoderConfig):
     prior_dropout: float | int = 0.1
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """D = P d, the decoder's maps of z for so many numbers, and what every model has."""
+        """D, the decoder's maps of z for so many numbers, and what every model has."""
         if self.levels is not None:
             self._take_levels(self.levels)
-        self.latent_size = self.positions * self.size
+        self.latent_size = self.size * (1 if self.books == "residual" else self.positions)
         if not isinstance(self.decoder, SentenceDecoderConfig):
             given = {"backbone": self.decoder} if isinstance(self.decoder, PreTrainedConfig) else self.decoder or {}
             self.decoder = {"initializer_range": LOUDNESS / self.latent_size**0.5, **given}
@@ -178,6 +179,8 @@ class SentenceVQConfig(AutoencoderConfig):
         for name, value, known in (("prior", self.prior, CODE_PRIORS), ("books", self.books, BOOKS)):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+        if self.rotation and self.books == "residual":
+            raise ValueError("rotation turns the gradient of one code, and residual codes share it; take one out.")
 
 
 @strict

@@ -39,7 +39,8 @@ class SentenceVQ(Autoencoder):
         assert isinstance(config.decoder, SentenceDecoderConfig)
         count = 1 if config.books == "shared" else config.positions
         books = [self._new_book(config) for _ in range(count)]
-        self.encoder = CodeEncoder(config.encoder, books, positions=config.positions)
+        residual = config.books == "residual"
+        self.encoder = CodeEncoder(config.encoder, books, positions=config.positions, residual=residual)
         self.prior = self._new_prior(config, books=count)
         self.decoder = SentenceDecoder(config.decoder)
         self.post_init()

@@ -25,8 +25,8 @@ class Codebook(Section):
     """Numbers of a code's vector; the decoder is given those of all positions."""
     levels: list[Annotated[int, Field(ge=2)]] | None = Field(None, min_length=1)
     """Levels each number of a code is rounded to, as in [8, 5, 5]: a fixed grid of 200 codes; null learns codes."""
-    books: Literal["shared", "position"] = "shared"
-    """One codebook for all positions, or one for each (a product codebook)."""
+    books: Literal["shared", "position", "residual"] = "shared"
+    """One codebook for all positions, one for each (a product codebook), or each of what those before left of one z."""
     gradient_rule: Literal["published", "both", "end_to_end"] = "published"
     """How the loss reaches encoder and codes: van den Oord's, with one loss undetached, or straight through to both."""
     commitment: float | None = Field(None, ge=0)
@@ -39,6 +39,11 @@ class Codebook(Section):
     """Learning rate of learned codes, in units of training.learning_rate; null is 1, and many codes want more."""
     revive: float | None = Field(0.05, gt=0, lt=1)
     """A code used less than this share of its fair use starts anew; null leaves it dead."""
+
+    @property
+    def latent_size(self) -> int:
+        """D, numbers of z."""
+        return self.size * (1 if self.books == "residual" else self.positions)
 
     @model_validator(mode="after")
     def _follow(self) -> Self:
@@ -63,6 +68,8 @@ class Codebook(Section):
                 "rotation",
                 f"keeps the decoder's gradient from the codes, and {self.gradient_rule} sends it: take one out.",
             )
+        if self.rotation and self.books == "residual":
+            yield "rotation", "turns the gradient of one code, and those of books: residual share it; take one out."
         if self.gradient_rule == "end_to_end" and self.commitment is not None:
             yield "commitment", "is no part of gradient_rule: end_to_end, which has no pull; take one of the two out."
         if self.decay is not None and self.codebook_lr_factor is not None:

@@ -28,7 +28,7 @@ def alphabet_of(recipe: Recipe) -> Alphabet | None:
     if recipe.model.type != "vq":
         return None
     book = recipe.model.codebook
-    return Alphabet(book.codes, book.positions if book.books == "position" else 1)
+    return Alphabet(book.codes, 1 if book.books == "shared" else book.positions)
 
 
 def marginals(
@@ -113,7 +113,7 @@ def _means(
     latents = []
     for batch in in_batches(split, positions, pad_id=pad_id, size=256):
         tokens, lengths = batch["tokens"].to(device), batch["lengths"].to(device)
-        latents.append(model.encoder.latents(tokens, token_mask(tokens, lengths)).cpu())
+        latents.append(model.encoder.given(model.encoder.latents(tokens, token_mask(tokens, lengths))).cpu())
     every = torch.cat(latents)  # [n, P, d]
     books, found = model.encoder.books, []
     for number, book in enumerate(books):

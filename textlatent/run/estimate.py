@@ -96,7 +96,7 @@ def estimate(recipe: Recipe, *, vocabulary: int, cores: int) -> Estimate | None:
     enc, dec = shape_of(model.encoder, longest), shape_of(model.decoder, longest + slots)
     if enc is None or dec is None:
         return None
-    size = model.codebook.positions * model.codebook.size if model.type == "vq" else model.latent_size
+    size = model.codebook.latent_size if model.type == "vq" else model.latent_size
     maps = (slots + (model.decoder.inject != "prefix")) * dec.hidden * (size + 1) if size else 0
     enc = enc if size else replace(enc, layers=0)  # a language model has no encoder
     encoder = (vocabulary + enc.positions + 2 + 2) * enc.hidden + enc.layers * _layer(enc) if size else 0
@@ -142,7 +142,7 @@ def _to_z(model: Model, width: int, size: int) -> int:
     learned = (
         0 if book.decay is not None else book.codes * book.size * (1 if book.books == "shared" else book.positions)
     )
-    return book.positions * width + size * (width + 1) + learned
+    return (1 if book.books == "residual" else book.positions) * width + size * (width + 1) + learned
 
 
 def _code_prior_parameters(model: Model) -> int:
