@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from tests.oracles.clinic import FOUR
 from textlatent import run as verbs
 from textlatent.cli import main
+from textlatent.cli.judging import _row
 from textlatent.cli.progress import sentences_of
+from textlatent.diagnostics.check import Check
 from textlatent.diagnostics.verdict import Diagnosis, diagnose
 
 
@@ -114,3 +116,12 @@ def test_remedies_are_listed() -> None:
     assert result.exit_code == 0
     assert "objective.target_rate=5.0" in result.stdout
     assert "arXiv:1901.05534" in result.stdout
+
+
+def test_what_is_counted_is_written_without_decimals() -> None:
+    for unit, said in (("dimensions", "2"), ("positions", "2"), ("nats", "2.000")):
+        check = Check(
+            name="x", illness="y", value=2.0, se=None, lower=2.0, upper=2.0, unit=unit, threshold=0.0, fired=True,
+            source="a paper", message="so.", advice="",
+        )  # fmt: skip
+        assert _row(check)[1] == said

@@ -68,7 +68,7 @@ def show_diagnosis(console: Console, found: Any) -> None:
 
 
 def _row(check: Any) -> tuple[str, ...]:
-    counted = check.unit in ("sentences", "dimensions")
+    counted = check.unit in ("sentences", "dimensions", "positions")
 
     def said(value: float | None) -> str:
         return f"{value:,.0f}" if counted and value is not None else number(value)
