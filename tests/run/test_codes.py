@@ -176,6 +176,8 @@ def test_a_row_of_codes_lies_beside_a_gaussian_s(coded: Run, tmp_path: Path) -> 
     assert rows[0]["active units"].endswith("of 4 codes")
     assert rows[0]["-ELBO"].rstrip("*") == rows[0]["IW-NLL"].rstrip("*")
     assert found.to_dict()["samples"] == 3
+    marginal = coded.ledger["marginal_nll_nats"]["value"]  # which the columns do not hold: they are paired by sentence
+    assert f"summed over all codes: {coded.recipe.name} {marginal:.2f}" in table.caption
 
 
 def test_a_probe_of_codes(coded: Run) -> None:

@@ -61,6 +61,7 @@ class Comparison:
             + f"; IW-NLL with K = {self._samples}; information: 95 % interval in nats."
             " Bold: lowest, and not distinguishable from it: 0 lies within the 95 % interval of the paired difference."
             + self._still_falling()
+            + self._over_all_codes()
         )
         return Table(tuple(columns), tuple(rows), caption)
 
@@ -68,6 +69,17 @@ class Comparison:
         """A warning of bounds that more draws would lower."""
         names = ", ".join(each.name for each in self.contenders if each.unconverged)
         return f" IW-NLL not converged in K, the NLL is lower: {names}." if names else ""
+
+    def _over_all_codes(self) -> str:
+        """What a sentence costs where its likelihood was summed over every code: IW-NLL knows its own code alone."""
+        known = [(each.name, each.marginal) for each in self.contenders]
+        told = [f"{name} {_with_error(nll.value, nll.se)}" for name, nll in known if nll is not None]
+        if not told:
+            return ""
+        return (
+            " IW-NLL and perplexity of codes are those of the bound by a sentence's own code; the NLL summed over all "
+            f"codes: {', '.join(told)}."
+        )
 
     def _row(self, each: Contender, best: Mapping[str, list[Contender]], seeds: bool) -> tuple[Cell, ...]:
         cells = [Cell(each.name), *([Cell(str(len(each.members)))] if seeds else [])]

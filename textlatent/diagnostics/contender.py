@@ -177,6 +177,15 @@ class Contender:
         return math.fsum(cell["value"] for cell in cells) / len(cells), cells[0]["of"]
 
     @property
+    def marginal(self) -> Estimate | None:
+        """-ln P(y) summed over every code, nats per sentence, the mean over seeds; None where it was not summed."""
+        cells = [member.ledger.get("marginal_nll_nats", {"value": None}) for member in self.members]
+        if any(cell["value"] is None or cell["se"] is None for cell in cells):
+            return None
+        value, se = (math.fsum(cell[name] for cell in cells) / len(cells) for name in ("value", "se"))
+        return Estimate(value, se, len(self.members[0].scores))
+
+    @property
     def units(self) -> str:
         """What z has and how much of it is used: "7 of 8" dimensions, "15 of 16 codes"; a dash without a z."""
         for found, kind in ((self.active, ""), (self.codes, " codes")):
