@@ -15,7 +15,9 @@ what the decoder's maps of z are made for; the rounding does not know of it. L o
 normal number comes to levels of 5 with shares 0.17, 0.23, 0.20, 0.23, 0.17.
 
 The codes of all components together are one number, k = sum_i n_i prod_{j<i} L_j. Nothing is learned and no code can
-be revived; there is no penalty, because a vector cannot run away from a grid that it is bounded to.
+be revived; there is no penalty, because a vector cannot run away from a grid that it is bounded to. It can come to rest
+at the edge, where tanh has no slope: a decoder that knows no words yet pushes the mean of all L there at high learning
+rates. A stage in which the decoder learns alone, and a warm-up, keep L on the grid (recipes/vq/fsq.yaml, with numbers).
 
 Source: Mentzer et al. 2023, arXiv:2309.15505, section 3 and appendix A.1. Deviations: s is the inverse of tanh (there
 tan), there is no epsilon (the ends of b are levels themselves, so that nothing rounds beyond them), and the grid is
