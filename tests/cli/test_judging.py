@@ -1,6 +1,6 @@
 """diagnose on the command line: its table, its exit codes, its faults; and the table of remedies."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from textlatent.cli import main
 from textlatent.cli.judging import _row
 from textlatent.cli.progress import sentences_of
 from textlatent.diagnostics.check import Check
+from textlatent.diagnostics.thresholds import Thresholds
+from textlatent.diagnostics.use import InferenceGap
 from textlatent.diagnostics.verdict import Diagnosis, diagnose
+from textlatent.nats.montecarlo import Estimate
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +128,32 @@ def test_what_is_counted_is_written_without_decimals() -> None:
             source="a paper", message="so.", advice="",
         )  # fmt: skip
         assert _row(check)[1] == said
+
+
+def test_the_inference_gap_stands_in_the_table_with_its_parts(
+    healthy: Diagnosis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gap 0.5 +- 0.01, of it 0.3 amortisation, 0.2 left; each named below the table."""
+    parts = (Estimate(0.5, 0.01, 60), Estimate(0.3, 0.02, 60), Estimate(0.2, 0.03, 60))
+    _, lines, _ = _ask(replace(healthy, inference=InferenceGap(*parts, 100)), monkeypatch)
+    at = 1 + len(healthy.checks)
+    assert [line.split("  ")[0] for line in lines[at : at + 3]] == [
+        "inference gap",
+        "of it amortisation",
+        "of it left",
+    ]
+    assert [line.split()[-7:-3] for line in lines[at : at + 3]] == [
+        ["0.010", "[0.480,", "0.520]", "-"],
+        ["0.020", "[0.261,", "0.339]", "-"],
+        ["0.030", "[0.141,", "0.259]", "-"],
+    ]
+    assert "IW-NLL of 100 draws" in lines[at + 3]
+    assert lines[at + 4].startswith("of it amortisation: what refining each sentence's posterior recovers")
+    _, without, _ = _ask(replace(healthy, inference=InferenceGap(None, None, None, 1)), monkeypatch)
+    assert not any("inference gap" in line for line in without)
+
+
+def test_help_names_every_threshold_and_what_it_is() -> None:
+    shown = CliRunner().invoke(main.app, ["diagnose", "--help"], env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"}).stdout
+    for each in fields(Thresholds):
+        assert f"{each.name}={each.default:g}" in shown, each.name

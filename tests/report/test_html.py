@@ -168,3 +168,18 @@ def test_numbers_to_read() -> None:
 def test_commands_between_backticks() -> None:
     assert commands("run `a b` now") == [("run ", False), ("a b", True), (" now", False)]
     assert commands("a ` alone, +- 1") == [("a ` alone, ± 1", False)]
+
+
+def test_the_inference_gap_is_told_in_its_parts() -> None:
+    cells = {"gap_nats": {"value": 0.512, "se": 0.011}, "amortisation_nats": {"value": 0.304, "se": 0.022}}
+    cells |= {"left_nats": {"value": 0.208, "se": 0.033}, "samples": 100}
+    html = page(toy_content(diagnosis=toy_diagnosis() | {"inference": cells}))
+    (table,) = re.findall(r'<table class="wide inference">.*?</table>', html, re.DOTALL)
+    rows = re.findall(r'<td class="name">(.*?)</td><td class="number">(.*?)</td><td class="number">(.*?)</td>', table)
+    assert rows == [
+        ("inference gap", "0.512", "± 0.011"),
+        ("of it amortisation", "0.304", "± 0.022"),
+        ("of it left", "0.208", "± 0.033"),
+    ]
+    assert "Amortisation is the part of it that the encoder misses" in html
+    assert 'id="inference"' not in page(toy_content())

@@ -47,10 +47,14 @@ def test_the_file_holds_the_diagnosis_and_what_it_rests_on(diagnosed: tuple[Run,
 
 
 def test_the_inference_gap_is_the_ledger_s_where_the_sentences_are_the_same(diagnosed: tuple[Run, Diagnosis]) -> None:
-    run, _ = diagnosed
+    run, found = diagnosed
+    assert found.inference is not None
+    assert found.inference.gap is not None
     inference = json.loads((run.folder / "diagnosis.json").read_text())["inference"]
     assert inference["samples"] == 8
     assert inference["gap_nats"]["value"] == pytest.approx(run.ledger["gap_nats"]["value"], abs=1e-6)
+    assert inference["gap_nats"] == {"value": found.inference.gap.value, "se": found.inference.gap.se}
+    assert (inference["amortisation_nats"], inference["left_nats"]) == (None, None)
     own = _condition(run, "own")
     assert _many_draws(run, own.select(torch.arange(5))) is None
     moved = own.from_dict(own.to_dict() | {"posterior_mean": own.need("posterior_mean") + 0.1})

@@ -112,6 +112,13 @@ def test_diagnose_gives_a_verdict_with_its_reasons(trained: dict[str, Run], case
     assert {"collapsed", "ignored", "mismatched"} <= made if case != "hmm" else "collapsed" in made
     if case == "amortised":
         assert any("refining each posterior" in note for note in found.notes)
+    parts = {name: cell and cell["value"] for name, cell in written["inference"].items() if name != "samples"}
+    if case == "amortised":  # Bayes's own posterior leaves nothing
+        assert parts["gap_nats"] > 0.0
+        assert parts["amortisation_nats"] == pytest.approx(parts["gap_nats"], abs=1e-6)
+        assert parts["left_nats"] == pytest.approx(0.0, abs=1e-6)
+    else:
+        assert parts == {"gap_nats": pytest.approx(0.0, abs=1e-6), "amortisation_nats": None, "left_nats": None}
 
 
 def test_sample_score_and_encode(trained: dict[str, Run], tmp_path: Path) -> None:

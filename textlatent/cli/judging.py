@@ -1,5 +1,6 @@
 """diagnose: what ails a model, and what to try."""
 
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +9,10 @@ from rich.console import Console
 from textlatent.cli.progress import is_main_process, watch
 from textlatent.cli.show import number, say, table
 from textlatent.cli.using import Checkpoint, RunArgument, Split
+from textlatent.run import Thresholds
 
+THRESHOLDS = ", ".join(f"{each.name}={each.default:g}" for each in fields(Thresholds)) + " if not given."
+"""The lines that can be drawn elsewhere, and where they are (runs of kind bigram_gan have their own)."""
 UNDERPOWERED = 3
 ILL = 1
 
@@ -20,7 +24,8 @@ def diagnose(
     baseline: Annotated[str | None, typer.Option(help="A language model's run; RUN/baseline if it is there.")] = None,
     refine: Annotated[bool, typer.Option(help="Also refine each posterior, which takes longest.")] = True,
     threshold: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Draw one line elsewhere; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help=f"Draw one line elsewhere; may be repeated. {THRESHOLDS}"),
     ] = None,
     checkpoint: Checkpoint = "final",
 ) -> None:
@@ -49,9 +54,12 @@ def diagnose(
 
 
 def show_diagnosis(console: Console, found: Any) -> None:
-    """The checks as a table, what each fired check says, the notes, and the verdict last."""
+    """The checks and the inference gap as a table, what each fired check says, the notes, and the verdict last."""
+    from textlatent.run import inference_rows
+
+    gap = inference_rows(found.to_dict().get("inference"))
     columns = ("check", "value", "+-", "95 % interval", "threshold", "unit", "illness", "found")
-    rows = [_row(check) for check in found.checks]
+    rows = [*(_row(check) for check in found.checks), *map(_gap_row, gap)]
     table(
         console,
         columns,
@@ -59,6 +67,8 @@ def show_diagnosis(console: Console, found: Any) -> None:
         title=f"{found.sentences:,} sentence{'' if found.sentences == 1 else 's'}",
         right=(1, 2, 3, 4),
     )
+    for row in gap:
+        say(console, f"{row.name}: {row.why}.")
     for check in found.checks:
         if check.fired or check.fired is None:
             say(console, f"{check.illness}: {check.message}")
@@ -77,6 +87,13 @@ def _row(check: Any) -> tuple[str, ...]:
     interval = "-" if None in (check.lower, check.upper) else f"[{said(check.lower)}, {said(check.upper)}]"
     numbers = (said(check.value), said(None if counted else check.se), interval, said(check.threshold))
     return check.name, *numbers, check.unit, check.illness, mark
+
+
+def _gap_row(row: Any) -> tuple[str, ...]:
+    """A part of the inference gap, which is measured and no illness."""
+    interval = "-" if None in (row.lower, row.upper) else f"[{number(row.lower)}, {number(row.upper)}]"
+    mark = "not measured" if row.value is None else "-"
+    return row.name, number(row.value), number(row.se), interval, "-", "nats", "-", mark
 
 
 def _thresholds(given: list[str]) -> dict[str, float]:

@@ -23,13 +23,14 @@ class InferenceGap:
         amortisation: -ELBO less the -ELBO of refined posteriors: what the encoder misses and a few steps find. None
             without refined posteriors.
         left: gap - amortisation: the posterior's family, and too few steps. None where one of the two is.
-        samples: K of the IW-NLL, draws per sentence; IW-NLL is an upper bound, so the gap is at least this.
+        samples: K of the IW-NLL, draws per sentence; IW-NLL is an upper bound, so the gap is at least this. None where
+            -ln P(y) is exact.
     """
 
     gap: Estimate | None
     amortisation: Estimate | None
     left: Estimate | None
-    samples: int
+    samples: int | None
 
 
 def nats_lost(own: Scores, other: Scores) -> Estimate:

@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
-from textlatent.diagnostics.check import Check, Evidence, Interval, Thresholds, interval
+from textlatent.diagnostics.check import Check, Evidence, Interval, interval
 from textlatent.diagnostics.checks import CHECKS
 from textlatent.diagnostics.code_checks import CODE_CHECKS
 from textlatent.diagnostics.codes import Alphabet
+from textlatent.diagnostics.inference import inference_cells
 from textlatent.diagnostics.information import bounds_of
 from textlatent.diagnostics.remedies import TO_TRY, advice_for
-from textlatent.diagnostics.use import check_same_sentences, inference_gap, nats_lost
+from textlatent.diagnostics.thresholds import Thresholds
+from textlatent.diagnostics.use import InferenceGap, check_same_sentences, inference_gap, nats_lost
 from textlatent.nats.bounds import InformationBounds
 from textlatent.nats.montecarlo import Estimate, mean_with_error
 from textlatent.scores import Scores
@@ -37,6 +39,7 @@ class Diagnosis:
         thresholds: where the lines were drawn.
         information: the bounds on I(y; z) the checks rest on; None where there are none.
         coded: z is the codes of a deterministic encoder, which has checks and remedies of its own.
+        inference: what the posteriors cost above ln P(y), as far as it was measured; None without a distortion.
     """
 
     overall: str
@@ -46,6 +49,7 @@ class Diagnosis:
     thresholds: Thresholds
     information: InformationBounds | None = None
     coded: bool = False
+    inference: InferenceGap | None = None
 
     @property
     def fired(self) -> tuple[Check, ...]:
@@ -67,6 +71,7 @@ class Diagnosis:
             "checks": [asdict(check) for check in self.checks],
             "notes": list(self.notes),
             "thresholds": asdict(self.thresholds),
+            "inference": None if self.inference is None else inference_cells(self.inference),
         }
 
 
@@ -77,6 +82,7 @@ def diagnose(
     prior_draw: Scores | None = None,
     prior_mean: Scores | None = None,
     refined: Scores | None = None,
+    drawn: Scores | None = None,
     baseline: Scores | None = None,
     target_rate: float | None = None,
     alphabet: Alphabet | None = None,
@@ -107,6 +113,7 @@ def diagnose(
         prior_draw: with draws from the prior.
         prior_mean: with the prior's mean.
         refined: with refined posteriors.
+        drawn: with K draws of each posterior, for the IW-NLL that the inference gap rests on; `scores` if not given.
         baseline: the same sentences under a language model without z.
         target_rate: the rate that was asked for, nats: dead dimensions at it are a note, not an illness.
         alphabet: what codes there are, of a model whose z are codes.
@@ -123,13 +130,14 @@ def diagnose(
     evidence = _evidence(scores, next(iter(elsewhere.values()), None), target_rate, lines, alphabet)
     checks = tuple(check(evidence) for check in (CODE_CHECKS if evidence.coded else CHECKS))
     overall, hanging = _overall(checks)
+    inference = None if scores.log_p_dec is None else inference_gap(scores, refined, drawn=drawn)
     notes = [
         *_hanging_notes(hanging, lines),
         *_target_notes(evidence, checks),
         *_use_notes(scores, elsewhere),
-        *_gap_notes(scores, refined, baseline),
+        *_gap_notes(scores, inference, baseline),
     ]
-    return Diagnosis(overall, checks, tuple(notes), len(scores), lines, evidence.bounds, evidence.coded)
+    return Diagnosis(overall, checks, tuple(notes), len(scores), lines, evidence.bounds, evidence.coded, inference)
 
 
 def read_thresholds(given: dict[str, float]) -> Thresholds:
@@ -209,11 +217,10 @@ def _use_notes(scores: Scores, elsewhere: dict[str, Scores]) -> Iterator[str]:
         yield f"with {of[name]} a sentence costs {_said(nats_lost(scores, each))} nats more."
 
 
-def _gap_notes(scores: Scores, refined: Scores | None, baseline: Scores | None) -> Iterator[str]:
-    if refined is not None:
-        found = inference_gap(scores, refined).amortisation
-        if found is not None:
-            yield f"refining each posterior lowers -ELBO by {_said(found)} nats, which the encoder misses."
+def _gap_notes(scores: Scores, inference: InferenceGap | None, baseline: Scores | None) -> Iterator[str]:
+    if inference is not None and inference.amortisation is not None:
+        gain = _said(inference.amortisation)
+        yield f"refining each posterior lowers -ELBO by {gain} nats, which the encoder misses."
     if baseline is not None:
         check_same_sentences(scores, baseline)
         nll = -baseline.need("log_p_dec").mean(0).to(scores.need("log_p_dec"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from textlatent.diagnostics.inference import inference_rows
 from textlatent.diagnostics.ledger_rows import LedgerRow, ledger_rows
 from textlatent.report.drawing import Picture
 from textlatent.report.strip import equations, strips
@@ -74,6 +75,7 @@ def page(content: Content) -> str:
         strips=[] if ledger is None else strips(ledger),
         diagnosis=content.diagnosis,
         health=health(content.diagnosis),
+        inference=inference_rows((content.diagnosis or {}).get("inference")),
         codes=codes,
         says=[] if codes is None else [code_row(each, codes) for each in codes["says"][:MOST_CODES]],
         coded=ledger is not None and "codes_used" in ledger,

@@ -27,6 +27,8 @@ _HOME = {
     "write_rows": "textlatent.run.score",
     "ledger_rows": "textlatent.diagnostics.ledger_rows",
     "gap_table": "textlatent.diagnostics.gap",
+    "Thresholds": "textlatent.diagnostics.thresholds",
+    "inference_rows": "textlatent.diagnostics.inference",
     "remedy_rows": "textlatent.diagnostics.remedies",
 }
 

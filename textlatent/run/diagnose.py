@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from textlatent.diagnostics import verdict
-from textlatent.diagnostics.use import gain_per_position, inference_gap, nats_lost
+from textlatent.diagnostics.use import gain_per_position, nats_lost
 from textlatent.diagnostics.verdict import NO_LATENT, Diagnosis
 from textlatent.nats.montecarlo import Estimate
 from textlatent.recipe.schema import Recipe
@@ -86,17 +86,18 @@ def diagnose(
     )
     own = scored.pop("own")
     given: dict[str, Any] = {**scored, **thresholds}
-    found = verdict.diagnose(own, target_rate=asked_rate(run.recipe), alphabet=alphabet_of(run.recipe), **given)
+    asked, alphabet, drawn = asked_rate(run.recipe), alphabet_of(run.recipe), _many_draws(run, own)
+    found = verdict.diagnose(own, drawn=drawn, target_rate=asked, alphabet=alphabet, **given)
     if accelerator.is_main_process:
         about = {
             "split": split or run.recipe.evaluation.split,
             "model": {"run": str(run.folder), "checkpoint": checkpoint},
-            "target_rate_nats": asked_rate(run.recipe),
+            "target_rate_nats": asked,
             "collapse_step": collapse_step(run),
             "seed": run.recipe.seed,
             "versions": versions(),
         }
-        content = found.to_dict() | _use(own, scored) | {"inference": _inference(run, own, scored)} | about
+        content = found.to_dict() | _use(own, scored) | about
         if found.coded:
             content["codes"] = _codes(run, own, split or run.recipe.evaluation.split, checkpoint)
         write_text(run.folder / "diagnosis.json", json.dumps(content, indent=1, allow_nan=False))
@@ -144,18 +145,11 @@ def _use(own: Scores, scored: Mapping[str, Scores]) -> dict[str, Any]:
     }
 
 
-def _inference(run: Run, own: Scores, scored: Mapping[str, Scores]) -> dict[str, Any]:
-    """The gap to the IW-NLL of the last evaluation, where it is of this model and these sentences; what refining gains.
+def _many_draws(run: Run, own: Scores) -> Scores | None:
+    """The Scores of the last evaluation, where their posteriors are those of `own`, sentence for sentence.
 
     The own condition has one draw a sentence, which leaves no IW-NLL: the draws are those in scores.safetensors.
     """
-    found = inference_gap(own, scored.get("refined"), drawn=_many_draws(run, own))
-    cells = {"gap_nats": found.gap, "amortisation_nats": found.amortisation, "left_nats": found.left}
-    return {name: None if each is None else _cell(each) for name, each in cells.items()} | {"samples": found.samples}
-
-
-def _many_draws(run: Run, own: Scores) -> Scores | None:
-    """The Scores of the last evaluation, where their posteriors are those of `own`, sentence for sentence."""
     try:
         drawn = run.scores
     except (OSError, SafetensorError):

@@ -16,9 +16,10 @@ from textlatent.diagnostics import verdict
 from textlatent.diagnostics.cell import mean_cell
 from textlatent.diagnostics.classes import class_label_cell, is_classes
 from textlatent.diagnostics.ledger import build_ledger
-from textlatent.diagnostics.use import nats_lost
+from textlatent.diagnostics.use import InferenceGap, nats_lost
 from textlatent.diagnostics.verdict import Diagnosis
 from textlatent.encoder.amortised import BayesEncoder
+from textlatent.nats.montecarlo import mean_with_error
 from textlatent.recipe.latent_class import LatentClassRecipe
 from textlatent.run.conditions import others
 from textlatent.run.environment import versions
@@ -165,18 +166,26 @@ def diagnose(
         other, its = recipe_of(baseline)
         known["baseline"] = _scores(other, its, other.split(name), positions, "final", accelerator, progress)
     found = verdict.diagnose(own, **known)
+    found = replace(found, inference=_inference(own, known.get("refined")))
     if accelerator.is_main_process:
-        gap = own.neg_elbo() + own.log_weights()[0]
         about = {
             "split": name,
             "model": {"run": str(run.folder), "checkpoint": checkpoint},
             "nats_lost": {each: _cell(nats_lost(own, scores)) for each, scores in elsewhere.items()},
-            "inference": {"gap_nats": mean_cell(gap, ""), "samples": None},
             "seed": recipe.seed,
             "versions": versions(),
         }
         write_text(run.folder / "diagnosis.json", json.dumps(found.to_dict() | about, indent=1, allow_nan=False))
     return found
+
+
+def _inference(own: Scores, bayes: Scores | None) -> InferenceGap:
+    """The gap to -ln P(y), which is summed over every z; all of it is amortisation where Bayes's posterior ends it."""
+    gap = own.neg_elbo() + own.log_weights()[0]
+    if bayes is None:
+        return InferenceGap(mean_with_error(gap), None, None, None)
+    found = own.neg_elbo() - bayes.neg_elbo()
+    return InferenceGap(mean_with_error(gap), mean_with_error(found), mean_with_error(gap - found), None)
 
 
 def _elsewhere(
