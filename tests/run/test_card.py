@@ -24,6 +24,11 @@ def test_its_head_is_yaml_that_the_hub_reads(trained: Run) -> None:
     }
 
 
+def test_it_says_which_loss_was_trained(trained: Run) -> None:
+    """The run's beta is 0.05."""
+    assert "    loss = 0.05 rate + distortion\n    rate = KL(P_enc(z|y) || P_pri(z)),   distortion" in _card(trained)
+
+
 def test_it_holds_the_ledger(trained: Run) -> None:
     card = _card(trained)
     for row in ledger_rows(trained.ledger):

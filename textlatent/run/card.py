@@ -8,6 +8,7 @@ from typing import Any
 from textlatent.diagnostics.ledger_rows import ledger_rows
 from textlatent.recipe.dump import dump_recipe
 from textlatent.run.folder import Run
+from textlatent.run.trained_loss import trained_loss
 from textlatent.training.checkpoint import write_text
 
 _CARD = """---
@@ -19,7 +20,8 @@ tags: [textlatent, {tag}, text-generation]
 
 {what}: {parameters:,} parameters, {latent_size} latent dimensions, trained with textlatent {version}.
 
-    {loss},   distortion = -ln P_dec(y|z)   (nats)
+    {loss}
+    {rate},   distortion = -ln P_dec(y|z)   (nats)
 
 ## Ledger
 
@@ -55,7 +57,7 @@ class _Words:
 
     tag: str
     what: str
-    loss: str
+    rate: str
     use: tuple[str, ...]
 
 
@@ -63,7 +65,7 @@ _WORDS = {
     "gaussian": _Words(
         "sentence-vae",
         "A sentence VAE",
-        "loss = rate + distortion,   rate = KL(P_enc(z|y) || P_pri(z))",
+        "rate = KL(P_enc(z|y) || P_pri(z))",
         (
             'posterior = model.encode(["{example}"])',
             "model.decode(posterior.mean)",
@@ -74,7 +76,7 @@ _WORDS = {
     "vq": _Words(
         "sentence-vq",
         "A sentence VQ model",
-        "loss = rate + distortion,   rate = -ln P_pri(k)",
+        "rate = -ln P_pri(k)",
         (
             'codes = model.encode(["{example}"])',
             "model.decode(codes.mean)",
@@ -85,7 +87,7 @@ _WORDS = {
     "deterministic": _Words(
         "sentence-autoencoder",
         "A plain autoencoder of sentences",
-        "loss = distortion (a point has no density, so that its rate is undefined)",
+        "rate undefined (a point has no density)",
         (
             'points = model.encode(["{example}"])',
             "model.decode(points.mean)",
@@ -117,7 +119,8 @@ def write_card(run: Run, ledger: dict[str, Any]) -> Path:
             folder=run.folder / "final",
             tag=words.tag,
             what=words.what,
-            loss=words.loss,
+            loss=trained_loss(run.recipe),
+            rate=words.rate,
             use="\n".join(words.use).replace("{example}", example),
             corpus=corpus.source,
             sha256=corpus.sha256,
