@@ -3,8 +3,10 @@
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -278,3 +280,21 @@ def test_a_full_disk_is_a_sentence_and_room_is_all_it_takes(tmp_path: Path, smal
     assert fingerprint(run.folder) == fingerprint(whole.folder)
     one, other = (load_file(each.folder / "final" / "model.safetensors") for each in (run, whole))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("key", ["target_rate", "minimum_rate", "capacity"])
+def test_the_figure_has_the_line_of_the_rate_asked_for(key: str, trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["textlatent.run.train"]
+    objective = trained.recipe.objective.model_copy(update={"beta": None, key: 3.0})
+    run = SimpleNamespace(
+        recipe=trained.recipe.model_copy(update={"objective": objective}),
+        folder=trained.folder,
+        metrics=trained.metrics,
+    )
+    drawn: list[Any] = []
+    monkeypatch.setattr(module, "write_card", lambda *_: None)
+    monkeypatch.setattr(module, "_write_samples", lambda *_: None)
+    monkeypatch.setattr(module, "save_run_figure", lambda path, figure: drawn.append(figure))
+    module._keep(run, trained.ledger)  # type: ignore[attr-defined]
+    lines = [line.get_ydata() for line in drawn[0].axes[1].get_lines()]
+    assert any(list(line) == [3.0, 3.0] for line in lines)

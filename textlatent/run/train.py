@@ -15,6 +15,7 @@ from textlatent.report.plots import run_figure, save_run_figure
 from textlatent.run import build
 from textlatent.run.begin import Note, begin_on_text, noter, take_weights, trackers_may_fail
 from textlatent.run.card import write_card
+from textlatent.run.diagnose import asked_rate
 from textlatent.run.evaluate import evaluate
 from textlatent.run.folder import Run
 from textlatent.run.interpolate import interpolate
@@ -100,8 +101,8 @@ def _keep(run: Run, ledger: dict[str, Any]) -> None:
     """What a finished run leaves beside its model: card, samples, figure."""
     write_card(run, ledger)
     _write_samples(run)
-    target = run.recipe.stage_objective(run.recipe.stages[-1]).target_rate
-    save_run_figure(run.folder / "training.png", run_figure(run.metrics, ledger, target_rate=target))
+    figure = run_figure(run.metrics, ledger, target_rate=asked_rate(run.recipe))
+    save_run_figure(run.folder / "training.png", figure)
 
 
 def _prepare(recipe: Recipe, folder: Path, main: bool, note: Note) -> tuple[Run, dict[str, Any]]:
