@@ -1,6 +1,7 @@
 """probe, arithmetic, neighbours from the shell: what is asked for reaches the verb, and its answer is a table."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 import textlatent.run
 from textlatent.cli.main import main
 from textlatent.diagnostics.probe import judge, more_accurate
+from textlatent.nats.montecarlo import Estimate
 from textlatent.run.arithmetic import Arithmetic
+from textlatent.run.label_information import LabelInformation
 from textlatent.run.neighbours import UNITS, Neighbour
 from textlatent.run.probe import ProbeResult, ProbeRow
 
@@ -61,6 +64,30 @@ def test_probe(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "0.500 +- 0.500  0.000 +- 0.000" in out[-2]
     assert out[-2].endswith("0.1")
     assert "every decoded sentence is empty." in out[-1]
+
+
+def test_probe_tells_what_z_knows_of_the_label(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    estimates = [Estimate(value, 0.25, 1200) for value in (1.5, 1.75, 2.25)]
+    told = LabelInformation(*estimates, text=2.125, sentences=1200)
+    found = ProbeResult("topic", ("a", "b"), (), {"test": 1200}, [], "best", told)
+    answer(monkeypatch, "probe", found)
+    out = command("probe", "RUN")
+    at = out.index("information of 1,200 test sentences, nats")
+    rows = [line.split("  ") for line in out[at + 1 :]]
+    found_cells = [[cell.strip() for cell in row if cell.strip()][:3] for row in rows]
+    assert found_cells == [
+        ["I(z; label)", "1.500", "0.250"],
+        ["I(z; label), at most", "1.750", "0.250"],
+        ["I(y; label)", "2.125", "-"],
+        ["H(label)", "2.250", "0.250"],
+    ]
+    point = replace(told, lower=None, upper=None, text=None, why="z is a point.")
+    answer(monkeypatch, "probe", replace(found, information=point))
+    out = command("probe", "RUN")
+    assert "z is a point." in out[-3]
+    assert "not known" in out[-2]
+    answer(monkeypatch, "probe", replace(found, information=replace(told, upper=None, position=3)))
+    assert any("of the code at position 3" in line for line in command("probe", "RUN"))
 
 
 def test_arithmetic(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

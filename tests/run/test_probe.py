@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from textlatent.diagnostics.probe import majority, more_accurate, probe_texts, probe_vectors
+from textlatent.nats.classes import class_information
 from textlatent.nats.gaussian import DiagonalGaussian
 from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
@@ -165,6 +166,20 @@ def test_the_table_is_kept_and_the_work_is_told(trained: Run, probed: tuple[Any,
     assert {event["what"] for event in events if event["event"] == "progress"} == {
         f"{doing} {split}" for doing in ("reconstructing", "writing for") for split in ("train", "valid")
     }
+
+
+def test_what_z_knows_is_kept_with_the_table(trained: Run, probed: tuple[Any, Any]) -> None:
+    """By hand: the bounds of nats/classes.py on the test sentences' posteriors, one draw each by the recipe's seed."""
+    found, _ = probed
+    test = replace_label(Run(trained.folder), "mood").test
+    posterior, label = trained.model_at("final").encode(list(test["text"])), torch.tensor(test["label"][:])
+    z, classes = draw(posterior, seed=trained.recipe.seed, first=2), len(found.names)
+    rows = torch.nn.functional.one_hot(label, classes).double()
+    assert found.information.lower == class_information(posterior.mean, posterior.log_variance, z, rows).lower
+    share = label.bincount().double() / len(label)
+    assert found.information.label.value == pytest.approx(-share.xlogy(share).sum().item())
+    kept = json.loads((trained.folder / "probe.json").read_text())["information"]
+    assert kept["information_nats"]["value"] == found.information.lower.value
 
 
 def test_labels_that_training_does_not_have_are_left_out_and_told(

@@ -43,6 +43,31 @@ def probe(
     if not console.is_terminal:
         title += f": {', '.join(names[2:])}"
     table(console, names, [_cells(row) for row in found.rows], title=title, right=(2, 3, 4, 5, 6, 7))
+    if found.information is not None:
+        show_information(console, found.information)
+
+
+def show_information(console: Console, found: Any) -> None:
+    """What z knows of the label, beside what there is to know, nats."""
+
+    def row(name: str, each: Any, words: str) -> tuple[str, ...]:
+        return (name, *(("-", "-") if each is None else (number(each.value), number(each.se))), words)
+
+    latent = "from below: a classifier made of the posteriors, each z judged by the other sentences'"
+    if found.position is not None:
+        latent = f"of the code at position {found.position}, which tells most; all of them tell no less"
+    exact = (
+        "exact: no z can know more"
+        if found.text is not None
+        else "not known: only of a toy language's factors is it exact"
+    )
+    rows = [row("I(z; label)", found.lower, found.why or latent)]
+    if found.upper is not None:
+        rows.append(row("I(z; label), at most", found.upper, "from above: each z also judged by its own sentence"))
+    rows.append(("I(y; label)", number(found.text), "-", exact))
+    rows.append(row("H(label)", found.label, "what there is to know"))
+    columns = ("information", "nats", "+-", "what it is")
+    table(console, columns, rows, title=f"information of {found.sentences:,} test sentences, nats", right=(1, 2))
 
 
 def _cells(row: Any) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from textlatent.run.corpus import build_corpus
 from textlatent.run.evaluate import choose
 from textlatent.run.folder import Run
 from textlatent.run.kinds import by_kind
+from textlatent.run.label_information import Known, LabelInformation, known_label, label_information
 from textlatent.training.checkpoint import write_text
 from textlatent.training.launch import launch
 
@@ -63,6 +64,7 @@ class ProbeResult:
         sentences: how many were used of each split.
         notes: what was left out, one sentence each.
         checkpoint: the model that was probed.
+        information: what z knows of the label, nats; None for a language model.
     """
 
     label: str
@@ -71,11 +73,13 @@ class ProbeResult:
     sentences: dict[str, int]
     notes: list[str]
     checkpoint: str
+    information: LabelInformation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The table as JSON holds it; each number {"value", "se"}, a row without value {"value": None, "why"}."""
         whole = {key: getattr(self, key) for key in ("label", "names", "sentences", "checkpoint", "notes")}
-        return {**whole, "rows": [_row_dict(row) for row in self.rows]}
+        information = None if self.information is None else self.information.to_dict()
+        return {**whole, "rows": [_row_dict(row) for row in self.rows], "information": information}
 
 
 @by_kind
@@ -103,6 +107,8 @@ def probe(
     is nearly 0; z drawn cannot. What the model wrote is regularised by what it wrote too: where that tells nothing,
     real text must not choose which chance difference between its classes is trusted.
 
+    Beside them, without a classifier: I(z; label) of the test sentences in nats, from their posteriors.
+
     Args:
         run: a Run or its folder.
         label: the column; the recipe's data.label if not given.
@@ -123,10 +129,11 @@ def probe(
         positions = known[choose(len(known), sentences if name == "train" else None, run.recipe.seed)]
         parts[name] = (split.texts(positions), split.label[positions])
     model = run.model_at(checkpoint).to(launch().device)
-    table = _Table(parts, classes=len(names))
+    source = run.recipe.data.path or run.recipe.data.train
+    table = _Table(parts, classes=len(names), known=known_label(source, column, names))
     _add_rows(table, model, run.recipe.seed, progress or (lambda event: None))
     counts = {name: len(texts) for name, (texts, _) in parts.items()}
-    result = ProbeResult(column, names, tuple(table.rows), counts, notes, checkpoint)
+    result = ProbeResult(column, names, tuple(table.rows), counts, notes, checkpoint, table.information)
     write_text(run.folder / "probe.json", json.dumps(result.to_dict(), indent=1, allow_nan=False))
     return result
 
@@ -157,10 +164,13 @@ class _Table:
     Args:
         parts: sentences and labels of train, valid and test.
         classes: how many labels there are.
+        known: where P(label | y) is exact.
     """
 
-    def __init__(self, parts: dict[str, tuple[list[str], Tensor]], *, classes: int) -> None:
+    def __init__(self, parts: dict[str, tuple[list[str], Tensor]], *, classes: int, known: Known | None = None) -> None:
         self.classes = classes
+        self.known = known
+        self.information: LabelInformation | None = None
         self.texts = {name: texts for name, (texts, _) in parts.items()}
         self.label = {name: label for name, (_, label) in parts.items()}
         self.majority = majority(self.label["train"], self.label["test"], classes=classes)
@@ -177,6 +187,12 @@ class _Table:
         """Vectors of the real sentences of each split."""
         pairs = [part for name in build.SPLITS for part in (vectors[name], self.label[name])]
         return probe_vectors(*pairs, classes=self.classes)
+
+    def inform(self, posterior: dict[str, Any], z: Tensor | None) -> None:
+        """Keep what z knows of the label, nats; z is drawn from the test sentences' posteriors."""
+        self.information = label_information(
+            posterior, self.label, classes=self.classes, z=z, known=self.known, texts=self.texts["test"]
+        )
 
     def add(self, name: str, tested_on: str, judged: Judged | None, why: str = "") -> None:
         """One more row."""
@@ -202,11 +218,13 @@ def _add_rows(table: _Table, model: Autoencoder, seed: int, progress: Progress) 
         posterior[name] = model.encode(texts)
     table.add("latents", "their means", table.of_vectors({name: each.mean for name, each in posterior.items()}))
     if model.deterministic:
+        table.inform(posterior, None)
         table.add(
             "latents drawn", "z drawn", None, "z is a function of the sentence: the row above says what it tells."
         )
     else:
         drawn = {name: draw(each, seed=seed, first=i) for i, (name, each) in enumerate(posterior.items())}
+        table.inform(posterior, drawn["test"])
         table.add("latents drawn", "z drawn", table.of_vectors(drawn))
     rebuilt, written = _decoded(table, model, posterior, seed, progress)
     for name, made in (("reconstructions", rebuilt), ("written for class", written)):
