@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import torch
 from jaxtyping import TypeCheckError
+from safetensors.torch import save_file
 
 from textlatent.scores import Scores
 
@@ -42,6 +44,7 @@ def full(sentences: int = 4, *, first: int = 0, width: int = 5, samples: int = 3
         index=rows,
         label=rows % 2,
         penalty=draw(sentences),
+        log_marginal=draw(sentences),
     )
 
 
@@ -147,6 +150,18 @@ def test_saved_and_loaded_to_the_bit(tmp_path: object) -> None:
         torch.testing.assert_close(right[name], left[name], rtol=0, atol=0, equal_nan=True)
     scores.save(tmp_path / "bare.safetensors")
     assert Scores.load(tmp_path / "bare.safetensors")[1] == {}
+
+
+def test_a_file_of_before_a_field_was_there_is_read(tmp_path: Path) -> None:
+    """Written by safetensors itself, without log_marginal: the field is blank, and said to be."""
+    tensors = full().to_dict()
+    del tensors["log_marginal"]
+    save_file(tensors, str(tmp_path / "scores.safetensors"), metadata={"about": "{}"})
+    loaded, _ = Scores.load(tmp_path / "scores.safetensors")
+    assert loaded.log_marginal is None
+    assert_equal(loaded, Scores.from_dict(tensors))
+    with pytest.raises(ValueError, match="these Scores hold no log_marginal"):
+        loaded.need("log_marginal")
 
 
 def test_detached_it_has_no_graph() -> None:

@@ -39,6 +39,7 @@ class Scores:
         index: the sentence's place in its split, [B].
         label: the sentence's label, -1 for none, [B].
         penalty: the training rules' own losses, no nats and in no sum of nats, [B].
+        log_marginal: ln P(y) = ln sum_z P_pri(z) P_dec(y|z), nats, [B]; exact: blank where not every z was summed over.
     """
 
     log_p_enc: Tensor | None = None
@@ -58,6 +59,7 @@ class Scores:
     index: Tensor | None = None
     label: Tensor | None = None
     penalty: Tensor | None = None
+    log_marginal: Tensor | None = None
 
     def __len__(self) -> int:
         """The number of sentences B."""

@@ -76,6 +76,7 @@ def test_exact_scores_are_the_enumeration_over_z(family: str) -> None:
     expected = torch.tensor(_marginals(model, tokens, lengths), dtype=torch.float64)
     assert torch.allclose(scores.neg_elbo(), -expected, atol=1e-12)
     assert torch.allclose(scores.log_weights(), expected.expand(3, -1), atol=1e-12)
+    assert torch.allclose(scores.need("log_marginal"), expected, atol=1e-12)
     assert torch.allclose(scores.rate(), (scores.log_p_enc - scores.log_p_pri)[0], atol=1e-12)
 
 
@@ -87,6 +88,7 @@ def test_a_taught_encoder_leaves_a_gap_and_the_weights_do_not_hide_it(family: st
     scores = model(**batch(tokens, lengths))
     expected = torch.tensor(_marginals(model, tokens, lengths), dtype=torch.float64)
     assert torch.allclose(scores.log_weights()[0], expected, atol=1e-12)
+    assert torch.allclose(scores.need("log_marginal"), expected, atol=1e-12)
     gap = scores.neg_elbo() + expected
     assert (gap > 0).all()
     if family != "hmm":

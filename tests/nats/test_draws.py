@@ -70,17 +70,46 @@ def test_the_error_knows_that_the_symbols_of_a_sentence_agree() -> None:
 def test_collisions_of_a_uniform_law() -> None:
     """2,000 draws of 100 equally likely symbols: -ln of the share of pairs is near ln 100, the bound below it."""
     generator = torch.Generator().manual_seed(0)
-    value, bound = drawn_collision(torch.randint(100, (2000,), generator=generator))
-    assert value is not None
-    assert value == pytest.approx(math.log(100), abs=0.02)
-    assert bound < value
+    found = drawn_collision(torch.randint(100, (2000,), generator=generator))
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(math.log(100), abs=0.02)
+    assert found.bound < found.estimate.value
+
+
+def test_the_error_of_a_collision_is_that_of_its_chance() -> None:
+    """3 of 10 pairs of five draws; without one of the three that agree 1 of 6, without one of the other two 3 of 6."""
+    estimate = drawn_collision(torch.tensor([0, 0, 0, 1, 2])).estimate
+    assert estimate is not None
+    assert estimate.value == pytest.approx(-math.log(0.3), rel=1e-12)
+    left, mean = [1 / 6, 1 / 6, 1 / 6, 0.5, 0.5], 0.3
+    assert estimate.left_out.tolist() == pytest.approx([estimate.value - (x - mean) / mean for x in left], rel=1e-12)
+    spread = math.sqrt(4 / 5 * sum((x - mean) ** 2 for x in left))
+    assert estimate.plain.se == pytest.approx(spread / 0.3, rel=1e-12)
+
+
+def test_the_error_of_a_collision_is_its_spread() -> None:
+    """400 samples of 300 draws: the root mean square of the error is the estimates' spread, known to 1/sqrt(800)."""
+    p = torch.tensor([0.05] * 10 + [0.005] * 100, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(2)
+    draws = torch.multinomial(p.expand(400, 110), 300, replacement=True, generator=generator)
+    found = [drawn_collision(row).estimate for row in draws]
+    values = torch.tensor([each.value for each in found], dtype=torch.float64)
+    errors = torch.tensor([each.plain.se for each in found], dtype=torch.float64)
+    assert errors.square().mean().sqrt().item() == pytest.approx(values.std().item(), rel=3 / math.sqrt(800))
+
+
+def test_two_draws_have_no_error() -> None:
+    found = drawn_collision(torch.tensor([3, 3]))
+    assert found.estimate is not None
+    assert found.estimate.value == 0.0
+    assert math.isnan(found.estimate.plain.se)
 
 
 def test_draws_without_a_pair_show_more_than_their_logarithm() -> None:
-    value, bound = drawn_collision(torch.arange(1000))
-    assert value is None
-    assert bound == pytest.approx(2 * math.log(1000 / 4.744), rel=1e-12)
-    assert bound > math.log(1000)
+    found = drawn_collision(torch.arange(1000))
+    assert found.estimate is None
+    assert found.bound == pytest.approx(2 * math.log(1000 / 4.744), rel=1e-12)
+    assert found.bound > math.log(1000)
 
 
 def test_the_bound_without_a_pair_holds() -> None:
@@ -91,7 +120,7 @@ def test_the_bound_without_a_pair_holds() -> None:
     a, count = 4.744 / 500, 500
     chance = (1 - a) ** count + count * a * (1 - a) ** (count - 1)
     assert chance == pytest.approx(0.05, abs=1e-3)
-    assert -math.log(a * a) == pytest.approx(drawn_collision(torch.arange(count))[1], rel=1e-12)
+    assert -math.log(a * a) == pytest.approx(drawn_collision(torch.arange(count)).bound, rel=1e-12)
 
 
 def test_the_collision_bound_covers() -> None:
@@ -100,7 +129,7 @@ def test_the_collision_bound_covers() -> None:
     truth = -p.square().sum().log().item()
     generator = torch.Generator().manual_seed(1)
     draws = torch.multinomial(p.expand(1000, 110), 200, replacement=True, generator=generator)
-    broken = sum(drawn_collision(row)[1] > truth for row in draws) / 1000
+    broken = sum(drawn_collision(row).bound > truth for row in draws) / 1000
     assert broken <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / 1000)
 
 

@@ -1,5 +1,7 @@
 """A run with codes and a prior learned after them, through the verbs that use a model."""
 
+import csv
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import torch
 from tests.toy_codes import toy_codes
 from textlatent import run as verbs
 from textlatent.models import SentenceVQ
+from textlatent.run import codes as run_codes
 from textlatent.run.folder import Run
 from textlatent.run.interpolate import codes_between, interpolate
 from textlatent.run.sample import sample
@@ -39,6 +42,12 @@ def test_a_run_gives_its_own_class(coded: Run) -> None:
         assert not model.training
 
 
+def test_an_encoder_that_some_stage_learned_was_not_held(coded: Run) -> None:
+    """The last stage learns the prior alone, the first the encoder (THEORY T6b holds for one that nobody learned)."""
+    assert "encoder" not in coded.recipe.stages[-1].learn
+    assert "encoder" not in coded.ledger
+
+
 def test_the_prior_s_stage_lowers_the_rate_and_leaves_the_distortion(coded: Run) -> None:
     validations = [event for event in coded.metrics if event["event"] == "validate"]
     codes = [event for event in validations if event["stage"] == "codes"][-1]
@@ -55,6 +64,27 @@ def test_a_sentence_s_score_is_the_model_s_own(coded: Run, text_file: Path) -> N
         assert row["rate_nats"] == pytest.approx(rate, rel=1e-5)
         assert row["distortion_nats"] == pytest.approx(distortion, rel=1e-5)
         assert row["iw_nll_nats"] == pytest.approx(row["neg_elbo_nats"], rel=1e-12), "every draw is the same"
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_sentence_s_exact_likelihood_has_a_column(
+    coded: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """-ln P(y), the model's own sum over 16 codes; without the column where there are too many to sum over."""
+    output = tmp_path / f"rows.{ending}"
+    rows = score(coded, text_file, output, samples=1)
+    model, texts = coded.model_at("final"), [row["sentence"] for row in rows]
+    for row, batch in zip(rows, model._batches(texts, 1), strict=True):
+        log_p = model.log_marginal(batch["tokens"], batch["lengths"]).item()
+        assert row["marginal_nll_nats"] == pytest.approx(-log_p, rel=1e-5)
+        assert row["marginal_nll_nats"] < row["neg_elbo_nats"]
+    text = output.read_text(encoding="utf-8").splitlines()
+    written = list(csv.DictReader(text)) if ending == "csv" else [json.loads(line) for line in text]
+    kept = [float(row["marginal_nll_nats"]) for row in written]
+    assert kept == [row["marginal_nll_nats"] for row in rows]
+    monkeypatch.setattr(run_codes, "EXACT", 15)
+    assert "marginal_nll_nats" not in score(coded, text_file, output, samples=1)[0]
+    assert "marginal_nll_nats" not in output.read_text(encoding="utf-8")
 
 
 def test_samples_are_codes_first_then_words(coded: Run) -> None:

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from torch import Tensor
-
 from textlatent.diagnostics.cell import Cell, blank, cell
 from textlatent.diagnostics.codes import Alphabet, code_usage
 from textlatent.diagnostics.likelihood import importance_ladder
-from textlatent.nats.draws import drawn_collision, whole
+from textlatent.nats.draws import drawn_collision, drawn_entropy, whole
 from textlatent.nats.montecarlo import mean_with_error
 from textlatent.scores import Scores
 
@@ -19,17 +17,16 @@ UNKNOWN_GAP = (
 NO_ALPHABET = "it needs the size of the codebook."
 
 
-def code_cells(scores: Scores, *, alphabet: Alphabet | None, marginal_nll: Tensor | None) -> dict[str, Cell]:
+def code_cells(scores: Scores, *, alphabet: Alphabet | None) -> dict[str, Cell]:
     """uniform_rate_nats, codes_used, code_perplexity and marginal_nll_nats of Scores with codes.
 
     Args:
-        scores: of a deterministic encoder over codes.
+        scores: of a deterministic encoder over codes; with log_marginal where it could be summed over every code.
         alphabet: what codes there are.
-        marginal_nll: -ln sum_k P_pri(k) P_dec(y|k) of each sentence, nats, where it could be summed.
     """
     nll = blank("there are too many codes, K^P for every sentence, to sum over.")
-    if marginal_nll is not None:
-        nll = cell(mean_with_error(marginal_nll))
+    if scores.log_marginal is not None:
+        nll = cell(mean_with_error(-scores.log_marginal))
     return {**_usage_cells(scores, alphabet), "marginal_nll_nats": nll}
 
 
@@ -62,6 +59,11 @@ def one_code_cell(scores: Scores) -> Cell:
 
 
 def collision_cell(scores: Scores) -> dict[str, Any]:
-    """-ln of the chance that two sentences have the same codes, nats, with a bound that holds at 95 %: both <= H(k)."""
-    value, bound = drawn_collision(whole(scores.need("codes")[0]).squeeze(1))
-    return {"value": value, "lower": bound}
+    """-ln of the chance that two sentences have the same codes, nats, with a bound that holds at 95 %: both <= H(k).
+
+    Beside them plug_in, the entropy of the counts, which is the information's value where the bound is not above it.
+    """
+    together = whole(scores.need("codes")[0])
+    found = drawn_collision(together.squeeze(1))
+    known = {"value": None, "se": None} if found.estimate is None else cell(found.estimate.plain)
+    return known | {"lower": found.bound, "plug_in": drawn_entropy(together).value}

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from textlatent.nats.bounds import InformationBounds
+from textlatent.nats.bounds import NINETY_FIVE, InformationBounds
 from textlatent.nats.discrete import perplexity_of_counts
-from textlatent.nats.draws import LeftOut, drawn_entropy, drawn_information, whole
+from textlatent.nats.draws import Collision, LeftOut, drawn_collision, drawn_entropy, drawn_information, whole
 from textlatent.nats.montecarlo import Estimate
 from textlatent.scores import Scores
 
@@ -174,6 +174,10 @@ def code_bounds(scores: Scores) -> InformationBounds:
     which is a cross-entropy of the codes and so at least H(k) under any prior (THEORY T6, T11); or the sum of the
     positions' entropies, bias taken away, whichever is the smaller. The errors are the jackknife's over sentences.
 
+    How often two sentences agree bounds H(k) >= H_2(k) from below once more, above ln N even. Where that bound is above
+    the plug-in entropy, `lower` is the estimate of H_2 it belongs to, and where it is above the plug-in's interval,
+    `floor` is the bound.
+
     Raises:
         ValueError: no rate, or fewer than two sentences.
     """
@@ -181,12 +185,14 @@ def code_bounds(scores: Scores) -> InformationBounds:
     count = len(codes)
     if count < 2:
         raise ValueError(f"bounds with errors need at least 2 sentences, got {count}.")
-    lower, upper = drawn_entropy(whole(codes)), positions_entropy(codes)
+    together, upper = whole(codes), positions_entropy(codes)
+    plug_in = drawn_entropy(together)
     rate = scores.rate().to(torch.float64)
     if rate.mean().item() < upper.value:
         upper = LeftOut(rate.mean().item(), (rate.sum() - rate) / (count - 1))
-    if upper.value < lower.value:  # positions whose entropies, corrected, come out a rounding below
-        upper = lower
+    if upper.value < plug_in.value:  # positions whose entropies, corrected, come out a rounding below
+        upper = plug_in
+    lower, floor = _from_below(plug_in, drawn_collision(together.squeeze(1)), most=upper.value)
     return InformationBounds(
         lower=lower.plain,
         upper=upper.plain,
@@ -194,7 +200,17 @@ def code_bounds(scores: Scores) -> InformationBounds:
         count=count,
         lower_left_out=lower.left_out,
         upper_left_out=upper.left_out,
+        floor=floor,
     )
+
+
+def _from_below(plug_in: LeftOut, collision: Collision, *, most: float) -> tuple[LeftOut, float | None]:
+    """The entropy's lower bound with its error, and the floor below it; neither above `most`, nats."""
+    floor = min(collision.bound, most)
+    if floor <= plug_in.value:
+        return plug_in, floor if floor > plug_in.value - NINETY_FIVE * plug_in.plain.se else None
+    found = collision.estimate or LeftOut(floor, torch.full_like(plug_in.left_out, floor))  # no pair: all that is known
+    return LeftOut(min(found.value, most), found.left_out), floor
 
 
 def positions_entropy(codes: Int[Tensor, "N P"]) -> LeftOut:

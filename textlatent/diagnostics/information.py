@@ -44,22 +44,19 @@ def information_cell(
         rate: of each sentence, nats.
         bounds: None where there are none.
         why: there are none.
-        scores: with codes, how often two sentences agree in them bounds the information once more, above ln N even.
+        scores: with codes, also how often two sentences agree in them, on which the lower bound may rest.
     """
     if bounds is None:
         return blank(why)
     lower, upper = bounds.lower, bounds.upper
-    interval, more = list(bounds.interval), {}
-    if scores is not None and is_quantised(scores):
-        more = {"collision": collision_cell(scores)}
-        interval[0] = min(max(interval[0], more["collision"]["lower"]), upper.value)
+    more = {"collision": collision_cell(scores)} if scores is not None and is_quantised(scores) else {}
     return cell(
         lower,
         lower=lower.value,
         lower_se=lower.se,
         upper=upper.value,
         upper_se=upper.se,
-        interval=interval,
+        interval=list(bounds.interval),
         cap=bounds.cap,
         components=bounds.count + bounds.others,
         drift=None if bounds.drift is None else cell(bounds.drift),

@@ -39,7 +39,6 @@ def build_ledger(
     exact_entropy: float | None = None,
     others: DiagonalGaussian | None = None,
     alphabet: Alphabet | None = None,
-    marginal_nll: Float[Tensor, " N"] | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The ledger of `scores` as a dict that JSON holds: nats per sentence where the key says nats.
@@ -51,7 +50,6 @@ def build_ledger(
         exact_entropy: H(y) of that language, nats.
         others: posteriors of sentences that are not among these, to enlarge the mixture of the information bounds.
         alphabet: what codes there are, for Scores that hold codes.
-        marginal_nll: -ln sum_k P_pri(k) P_dec(y|k) of each sentence, nats, where all codes could be summed over.
         context: split, corpus, model, seed, versions: copied beside the numbers.
 
     Raises:
@@ -69,9 +67,10 @@ def build_ledger(
     weighted = all(x is not None for x in (scores.log_p_enc, scores.log_p_pri, scores.log_p_dec))
     rungs = importance_ladder(scores.log_weights(), ladder=ladder) if weighted else []
     coded = is_quantised(scores)
+    marginal = scores.log_marginal if coded else None  # of classes it is what the weights say already
     nll = rungs[-1].nll if rungs else None
-    if marginal_nll is not None:
-        nll = marginal_nll.to(torch.float64)
+    if marginal is not None:
+        nll = -marginal
     bounds, why_no_bounds = bounds_of(scores, others)
     ledger: dict[str, Any] = {
         "rate_nats": _rate_cell(scores, rate),
@@ -82,12 +81,12 @@ def build_ledger(
         "information_nats": information_cell(rate, bounds, why_no_bounds, scores=scores),
         "mismatch_nats": mismatch_cell(scores, rate, bounds, why_no_bounds),
         "gap_nats": blank(UNKNOWN_GAP)
-        if coded and marginal_nll is None
+        if coded and marginal is None
         else mean_cell(_difference(neg_elbo, nll), "it needs a -ELBO and an IW-NLL."),
         "active_units": _active_cell(scores),
-        **_per_unit_cells(scores, nll, neg_elbo, of="iw_nll_nats" if marginal_nll is None else "marginal_nll_nats"),
+        **_per_unit_cells(scores, nll, neg_elbo, of="iw_nll_nats" if marginal is None else "marginal_nll_nats"),
         **_exact_cells(nll, exact_nll, exact_entropy),
-        **(code_cells(scores, alphabet=alphabet, marginal_nll=marginal_nll) if coded else {}),
+        **(code_cells(scores, alphabet=alphabet) if coded else {}),
         "sentences": count,
         **{name: _total(getattr(scores, name)) for name in ("tokens", "words", "characters")},
     }

@@ -92,7 +92,9 @@ def _remark(key: str, cell: Cell, ledger: Mapping[str, Any]) -> str:
             return "= information + mismatch" + (f"; {by}" if nats else "")
         case "information_nats":
             near = "; too near it for the point, so read the interval" if cell["saturated"] else ""
-            return f"{_interval(cell)}; cap ln {cell['components']} = {cell['cap']:.2f}{near}"
+            counted = cell.get("collision", {}).get("plug_in", cell["value"])
+            pairs = "" if counted == cell["value"] else f"; by pairs that agree, {counted:.2f} by counts"
+            return f"{_interval(cell)}{pairs}; cap ln {cell['components']} = {cell['cap']:.2f}{near}"
         case "mismatch_nats":
             return f"= rate - information, {_interval(cell)}{_near(ledger)}"
         case "total_correlation":

@@ -148,6 +148,7 @@ class LatentClassModel(Autoencoder):
             index=index,
             label=label,
             penalty=self._penalty(len(tokens)),
+            log_marginal=found.log_marginal if densities else None,
         )
 
     def _parts(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> Parts:

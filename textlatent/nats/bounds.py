@@ -21,7 +21,7 @@ class InformationBounds:
     """Two bounds on I(y; z), nats per sentence, each right in expectation over the sentences and their z.
 
     Attributes:
-        lower: bound from below; it never exceeds `cap`.
+        lower: bound from below; of a mixture of posteriors, and of counted codes, it never exceeds `cap`.
         upper: bound from above.
         cap: ln (N + M), all the nats that so many components can show.
         count: N.
@@ -32,6 +32,7 @@ class InformationBounds:
         upper_others_se: the same of `upper`.
         drift: nats by which the others explain these z worse than the sentences do each other; where it is above 0,
             `lower` has been lowered by it. None without others.
+        floor: a bound from below that holds at 95 % by itself, where there is one; at most the value of `upper`.
     """
 
     lower: Estimate
@@ -44,11 +45,13 @@ class InformationBounds:
     lower_others_se: float = 0.0
     upper_others_se: float = 0.0
     drift: Estimate | None = None
+    floor: float | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
-        """From the lower bound - 1.96 standard errors to the upper bound + 1.96, nats per sentence."""
-        return self.lower.value - NINETY_FIVE * self.lower.se, self.upper.value + NINETY_FIVE * self.upper.se
+        """From the lower bound - 1.96 standard errors (or the floor) to the upper bound + 1.96, nats per sentence."""
+        low = self.lower.value - NINETY_FIVE * self.lower.se if self.floor is None else self.floor
+        return low, self.upper.value + NINETY_FIVE * self.upper.se
 
 
 def information_bounds(

@@ -54,6 +54,20 @@ class LeftOut:
         return jackknife_error(self.left_out) if len(self.left_out) > 1 else math.nan
 
 
+@dataclass(frozen=True)
+class Collision:
+    """-ln of the chance that two draws agree, H_2 <= H, nats.
+
+    Attributes:
+        estimate: from the share of the pairs that agree; its left-out values are those of the chance, to first order.
+            None where no pair agrees.
+        bound: from below, exceeded by H_2 at 95 %.
+    """
+
+    estimate: LeftOut | None
+    bound: float
+
+
 def drawn_entropy(symbols: Int[Tensor, "N P"]) -> LeftOut:
     """Plug-in entropy, nats, of all N P symbols taken together; and without each sentence.
 
@@ -95,10 +109,11 @@ def whole(symbols: Int[Tensor, "N P"]) -> Int[Tensor, "N 1"]:
     return torch.unique(symbols, dim=0, return_inverse=True)[1][:, None]
 
 
-def drawn_collision(symbols: Int[Tensor, " N"]) -> tuple[float | None, float]:
+def drawn_collision(symbols: Int[Tensor, " N"]) -> Collision:
     """-ln of the chance that two draws agree, nats, which is at most H; and a bound below it that holds at 95 %.
 
-    The chance is estimated without bias by the share of the N (N - 1) / 2 pairs that agree. Where no pair does there is
+    The chance is estimated without bias by the share of the N (N - 1) / 2 pairs that agree; its jackknife error over
+    itself is the logarithm's (delta method: a share without one of the draws may be 0). Where no pair agrees there is
     no estimate, only the bound: N draws without a pair have a chance of at most (1 + x) e^-x, x = N sqrt(sum p^2),
     whatever p is, so that 2 ln N - 2 ln 4.744 is exceeded at 95 %. So few draws can show up to 2 ln N nats, where the
     plug-in entropy cannot exceed ln N.
@@ -120,13 +135,15 @@ def drawn_collision(symbols: Int[Tensor, " N"]) -> tuple[float | None, float]:
     pairs = (counts * (counts - 1.0)).sum().item()
     never = 2.0 * (math.log(count) - math.log(NOT_ONE))
     if pairs == 0:
-        return None, never
+        return Collision(None, never)
     chance = pairs / (count * (count - 1.0))
-    if count < 3:
-        return -math.log(chance), min(never, -math.log(chance))
+    value = -math.log(chance)
+    if count < 3:  # one draw has no pairs
+        return Collision(LeftOut(value, torch.full((count,), math.nan, dtype=torch.float64)), min(never, value))
     left_out = (pairs - 2.0 * (counts[ids] - 1.0)) / ((count - 1.0) * (count - 2.0))
     high = chance + 1.96 * jackknife_error(left_out)
-    return -math.log(chance), max(0.0, min(never, -math.log(high)))
+    estimate = LeftOut(value, value - (left_out - chance) / chance)
+    return Collision(estimate, max(0.0, min(never, -math.log(high))))
 
 
 def _compact(symbols: Tensor) -> Int[Tensor, "N P"]:

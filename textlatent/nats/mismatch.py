@@ -1,7 +1,7 @@
 """Where a rate that is no information goes: KL(agg || pri) = total correlation + sum over dimensions, bounded."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -23,15 +23,18 @@ class Bounded:
     Attributes:
         lower: bound from below.
         upper: bound from above.
+        ceiling: a bound from above that holds at 95 % by itself, where there is one.
     """
 
     lower: Estimate
     upper: Estimate
+    ceiling: float | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
-        """From the lower bound - 1.96 standard errors to the upper bound + 1.96."""
-        return self.lower.value - NINETY_FIVE * self.lower.se, self.upper.value + NINETY_FIVE * self.upper.se
+        """From the lower bound - 1.96 standard errors to the upper bound + 1.96 (or to the ceiling)."""
+        high = self.upper.value + NINETY_FIVE * self.upper.se if self.ceiling is None else self.ceiling
+        return self.lower.value - NINETY_FIVE * self.lower.se, high
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,20 @@ class MismatchSplit:
 
 
 def whole_mismatch(rate: Float[Tensor, " N"], information: InformationBounds) -> Bounded:
-    """KL(agg || pri) = rate - information, nats per sentence, whatever the prior, with the error of the difference."""
+    """KL(agg || pri) = rate - information, nats per sentence, whatever the prior, with the error of the difference.
+
+    Where the information has a floor of its own the interval ends at rate - floor, and beyond it by what the rate's
+    error adds: at the point + sqrt((1.96 se_rate)^2 + (information - floor)^2).
+
+    Source: Zou & Donner 2008, limits of a difference from the limits of its parts, these taken for independent.
+    """
     paid = _One.mean(rate.detach().to(torch.float64))
-    return _bounded(*(paid.less(_information(information, end)) for end in ("upper", "lower")))
+    found = _bounded(*(paid.less(_information(information, end)) for end in ("upper", "lower")))
+    if information.floor is None:
+        return found
+    se = paid.estimate().se
+    apart = information.lower.value - information.floor
+    return replace(found, ceiling=found.upper.value + math.hypot(NINETY_FIVE * se, apart))
 
 
 def mismatch_split(

@@ -42,7 +42,7 @@ def marginals(
     pad_id: int,
     progress: Progress | None,
 ) -> Float[Tensor, " n"] | None:
-    """-ln P(y) of each sentence, nats, summed over all K^P codes; None where they are too many, or z is no codes."""
+    """Ln P(y) of each sentence, nats, summed over all K^P codes; None where they are too many, or z is no codes."""
     if model.quantiser is None:
         return None
     every = model.config.codes**model.config.positions
@@ -55,12 +55,12 @@ def marginals(
         with arithmetic(batch, precision):
             log_p = model.log_marginal(batch["tokens"], batch["lengths"], limit=every)
         tell(len(rows))
-        return Scores(log_p_dec=log_p[None], index=batch["index"]).to("cpu")
+        return Scores(log_marginal=log_p, index=batch["index"]).to("cpu")
 
     found = over_batches(
         model, split, positions, score, accelerator=accelerator, tokens=max(1, tokens_per_batch // every), pad_id=pad_id
     )
-    return -found.need("log_p_dec")[0]
+    return found.need("log_marginal")
 
 
 def codebook_health(

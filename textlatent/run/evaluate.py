@@ -87,11 +87,11 @@ def evaluate(
         **settings,
     )
     scores = _repeated(scores, draws) if alike else scores
+    scores = replace(scores, log_marginal=marginals(model, encoded, positions=positions, **settings))
     context = _context(run, name, text, checkpoint=checkpoint, model=model, notes=encoded.notes)
     if others:
         context["mixture"] = {other: len(found.mean) for other, found in others.items()}
     exact_nll, exact_entropy = _exact(run, encoded, positions) if text is None else (None, None)
-    marginal = marginals(model, encoded, positions=positions, **settings)
     ledger = build_ledger(
         scores,
         ladder=section.ladder,
@@ -99,7 +99,6 @@ def evaluate(
         exact_entropy=exact_entropy,
         others=_together(list(others.values())),
         alphabet=alphabet_of(run.recipe),
-        marginal_nll=marginal,
         context=context,
     )
     if accelerator.is_main_process:
@@ -129,7 +128,7 @@ def _context(
         "versions": versions(),
         "notes": notes,
     }
-    if "encoder" not in run.recipe.stages[-1].learn and model.config.latent_size:
+    if model.config.latent_size and not any("encoder" in stage.learn for stage in run.recipe.stages):
         context["encoder"] = "held"  # prior and decoder were fitted to it (THEORY T6b)
     return context
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from textlatent.nats.montecarlo import effective_sample_size, log_mean_exp
+from textlatent.run.codes import marginals
 from textlatent.run.folder import Run
 from textlatent.run.kinds import by_kind
 from textlatent.training.checkpoint import writing
@@ -16,6 +17,8 @@ from textlatent.training.evaluate import evaluate as evaluate_split
 from textlatent.training.launch import launch
 
 COLUMNS = ("sentence", "tokens", "rate_nats", "distortion_nats", "neg_elbo_nats", "iw_nll_nats", "ess")
+MARGINAL = "marginal_nll_nats"
+"""One more column where z is codes and they are few enough: -ln P(y) itself, summed over all K^P of them."""
 
 
 @by_kind
@@ -29,6 +32,8 @@ def score(
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """One row per sentence, in the file's order: rate, distortion, -ELBO and IW-NLL, nats, and the weights' ESS.
+
+    A run whose codes can all be summed over (K^P of them for each sentence, `run.codes.EXACT` pairs) has -ln P(y) too.
 
     Args:
         run: a Run or its folder.
@@ -46,18 +51,24 @@ def score(
         raise ValueError(f"the output must end in .csv or .jsonl, got {output}.")
     encoded = run.text(file)
     accelerator = launch()
+    model = run.model_at(checkpoint).to(accelerator.device)
+    settings: dict[str, Any] = {
+        "positions": torch.arange(len(encoded)),
+        "accelerator": accelerator,
+        "tokens_per_batch": run.recipe.evaluation.tokens_per_batch,
+        "precision": run.recipe.evaluation.precision,
+        "pad_id": run.tokenizer.pad_token_id,
+        "progress": progress,
+    }
     scores = evaluate_split(
-        run.model_at(checkpoint).to(accelerator.device),
+        model,
         encoded,
-        accelerator=accelerator,
         samples=run.recipe.evaluation.samples if samples is None else samples,
         seed=run.recipe.seed,
-        tokens_per_batch=run.recipe.evaluation.tokens_per_batch,
-        precision=run.recipe.evaluation.precision,
-        pad_id=run.tokenizer.pad_token_id,
         keep_latents=False,
-        progress=progress,
+        **settings,
     )
+    exact = marginals(model, encoded, **settings)
     weights = scores.log_weights()
     columns = (
         encoded.texts(torch.arange(len(encoded))),
@@ -69,6 +80,8 @@ def score(
         effective_sample_size(weights).tolist(),
     )
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+    if exact is not None:
+        rows = [row | {MARGINAL: -log_p} for row, log_p in zip(rows, exact.tolist(), strict=True)]
     if output is not None and accelerator.is_main_process:
         write_rows(rows, Path(output))
     if progress is not None and accelerator.is_main_process:
@@ -83,6 +96,6 @@ def write_rows(rows: list[dict[str, Any]], output: Path) -> None:
         if output.suffix == ".jsonl":
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         else:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
