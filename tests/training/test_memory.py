@@ -1,10 +1,13 @@
-"""Freed memory that is kept: in a process of its own, because the setting cannot be taken back."""
+"""A CPU's memory: in processes of their own, because the settings cannot be taken back."""
 
+import ctypes
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from textlatent.training import memory
 
@@ -21,6 +24,28 @@ for _ in range(20):
 print(told, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+# MiB in use after bf16 products of a hundred shapes, and after as many others.
+GROWTH = """
+import ctypes, sys
+import torch
+from textlatent.training.memory import forget_old_shapes
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena o s h hblkhd us fs used free keep".split()]
+libc = ctypes.CDLL("libc.so.6")
+libc.mallinfo2.restype = Info
+if {}:
+    forget_old_shapes()
+torch.set_num_threads(1)
+layer = torch.nn.Linear(256, 256).bfloat16()
+def use(first):
+    for rows in range(first, first + 300):
+        layer(torch.zeros(rows, 256, dtype=torch.bfloat16)).sum().backward()
+    info = libc.mallinfo2()
+    return info.used + info.hblkhd
+use(200)
+print(use(500), use(800))
+"""
+
 
 def _page_faults(keep: bool) -> tuple[str, int]:
     done = subprocess.run([sys.executable, "-c", COUNT.format(keep)], capture_output=True, text=True, check=True)
@@ -35,6 +60,33 @@ def test_freed_memory_is_used_again_without_page_faults() -> None:
     assert kept < 1000
     _, returned = _page_faults(keep=False)
     assert returned > 20 * 4000, "without the setting each of the 20 faults anew: otherwise this test shows nothing"
+
+
+def _growth(forget: bool) -> float:
+    """MiB by which 300 new shapes add to what is in use."""
+    done = subprocess.run([sys.executable, "-c", GROWTH.format(forget)], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    return (after - before) / 2**20
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="glibc 2.33 counts it"
+)
+def test_shapes_that_do_not_come_back_are_forgotten() -> None:
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("oneDNN keeps them")
+    remembered = _growth(forget=False)
+    if remembered < 4.0:
+        pytest.skip(f"this CPU's products keep {remembered:.1f} MiB for 300 shapes: there is nothing to forget")
+    assert _growth(forget=True) < 0.25 * remembered
+
+
+def test_a_capacity_that_is_set_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    memory.forget_old_shapes()
+    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
+    assert os.environ.pop("ONEDNN_PRIMITIVE_CACHE_CAPACITY") == "128"
 
 
 @pytest.mark.parametrize(("system", "libc"), [("Darwin", ""), ("Windows", ""), ("Linux", ""), ("Linux", "musl")])

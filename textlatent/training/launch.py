@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import GradientAccumulationPlugin
 
-from textlatent.training.memory import keep_freed_memory
+from textlatent.training.memory import forget_old_shapes, keep_freed_memory
 
 
 @contextmanager
@@ -52,6 +52,7 @@ def launch(*, trackers: list[str] | None = None, folder: str | Path | None = Non
     cpu = not torch.cuda.is_available()  # Apple's devices have no float64, and nats are float64
     if cpu:
         keep_freed_memory()
+        forget_old_shapes()
     project = str(folder) if folder is not None else None
     return Accelerator(
         mixed_precision="no",
