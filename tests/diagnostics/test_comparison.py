@@ -71,7 +71,7 @@ def test_iw_nll_is_the_log_of_the_mean_weight() -> None:
     scores = _scores(np.zeros(COUNT), SENTENCE, log_p_dec=log_p_dec)
     contender = Contender("a", (Member("a", 0, scores, LEDGER),))
     expected = -np.log(np.mean([np.exp(-SENTENCE), np.exp(-SENTENCE - 2.0)], axis=0))
-    assert contender.measure("iw_nll").value == pytest.approx(expected.mean())
+    assert contender.measure("nll").value == pytest.approx(expected.mean())
     words = np.arange(COUNT) % 5 + 2  # EOS is a word
     assert contender.perplexity is not None
     assert contender.perplexity.value == pytest.approx(np.exp(expected.sum() / words.sum()))
@@ -108,11 +108,11 @@ def test_the_best_and_all_that_are_not_told_from_it() -> None:
     found = _compare(
         a=[_member("a", 0)], b=[_member("b", 1, more=0.01)], c=[_member("c", 2, more=1.0)], d=[_member("d", 0)]
     )
-    for name in ("neg_elbo", "iw_nll"):
+    for name in ("neg_elbo", "nll"):
         assert [each.name for each in found.best(name)] == ["a", "b", "d"]
     columns = found.values().columns
     marked = {row[0].text: [columns[i] for i, cell in enumerate(row) if cell.best] for row in found.values().rows}
-    assert marked == {name: ["-ELBO", "IW-NLL", "perplexity per word"] * (name != "c") for name in "abcd"}
+    assert marked == {name: ["-ELBO", "NLL", "perplexity per word"] * (name != "c") for name in "abcd"}
 
 
 def test_seeds_that_spread_widely_leave_nothing_told_apart() -> None:
@@ -196,7 +196,7 @@ def test_what_is_undefined_is_called_so_and_never_best() -> None:
     nothing = {"information_nats": WITHOUT, "active_units": WITHOUT}
     found = _compare(a=[_member("a", 0)], points=[Member("points", 0, points, nothing)])
     row = dict(zip(found.values().columns, found.values().texts()[1], strict=True))
-    assert [row[name] for name in ("rate", "-ELBO", "IW-NLL", "perplexity per word")] == [*["undefined"] * 3, "-"]
+    assert [row[name] for name in ("rate", "-ELBO", "NLL", "perplexity per word")] == [*["undefined"] * 3, "-"]
     assert row["distortion"].startswith(f"{(SENTENCE - 9.0).mean():.2f}")
     assert [each.name for each in found.best("neg_elbo")] == ["a"]
     assert "undefined" in found.differences().texts()[0]
@@ -228,7 +228,7 @@ def test_codes_may_have_another_number_of_draws() -> None:
     gaussian = _member("a", 0)
     assert what_differs(one, gaussian.scores) is None
     found = [_compare(vq=[Member("vq", 0, each, nothing)], a=[gaussian]) for each in (one, bound)]
-    assert found[0].to_dict()["contenders"][0]["iw_nll_nats"] == found[1].to_dict()["contenders"][0]["iw_nll_nats"]
+    assert found[0].to_dict()["contenders"][0]["nll_nats"] == found[1].to_dict()["contenders"][0]["nll_nats"]
     draws = gaussian.scores.need("log_p_dec").shape[0]
     assert found[0].to_dict()["samples"] == draws
     fewer = replace(gaussian.scores, **{
@@ -268,7 +268,68 @@ def test_a_bound_that_still_falls_is_named() -> None:
     """IW-NLL at this K is above the NLL where the ledger says so: the table must not pass it on in silence."""
     falling = LEDGER | {"iw_nll_nats": {"converged": False}}
     found = _compare(a=[_member("a", 0)], b=[Member("b", 0, _member("b", 1).scores, falling)])
-    assert found.values().caption.endswith(" IW-NLL not converged in K, the NLL is lower: b.")
+    assert found.values().caption.endswith(" IW-NLL not converged in K, -ln P(y) is lower: b.")
     told = found.to_dict()["contenders"]
-    assert [each["iw_nll_nats"]["still_falls"] for each in told] == [False, True]
+    assert [each["nll_nats"]["still_falls"] for each in told] == [False, True]
     assert "not converged" not in _compare(a=[_member("a", 0)], c=[_member("c", 2)]).values().caption
+
+
+def _summed(name: str, row: int, *, less: float, seed: int = 0, keep: bool = True) -> Member:
+    """A run of codes whose -ln P(y) lies `less` below its bound; `keep` it by sentence, or in the ledger alone."""
+    bound = _member(name, row, seed=seed)
+    codes = torch.zeros(1, COUNT, 3, dtype=torch.int64)
+    densities = {"log_p_enc": torch.zeros(DRAWS, COUNT).double(), "log_p_pri": -bound.scores.need("log_p_enc")}
+    scores = replace(bound.scores, codes=codes, **densities)
+    log_p = less - scores.neg_elbo()
+    cell = {"value": -log_p.mean().item(), "se": 0.5}
+    kept = replace(scores, log_marginal=log_p if keep else None)
+    return Member(name, seed, kept, LEDGER | {"marginal_nll_nats": cell})
+
+
+def test_a_likelihood_that_is_exact_is_what_is_paired_and_marked() -> None:
+    """Codes whose bound is above a Gaussian's and whose -ln P(y) is below: the NLL, its pairs, perplexity, best."""
+    gaussian = _member("a", 1, more=-1.0)
+    found = _compare(a=[gaussian], vq=[_summed("vq", 2, less=2.0)])
+    a, vq = found.contenders
+    exact = 2.0 + 0.1 * NOISE[2] + SENTENCE + 0.3 * NOISE[2] - 2.0
+    bound = a.per_sentence("nll").numpy()
+    assert vq.measure("nll").value == pytest.approx(exact.mean())
+    apart = exact - bound
+    difference = vq.difference(a, "nll")
+    assert (difference.value, difference.se) == pytest.approx((apart.mean(), apart.std(ddof=1) / np.sqrt(COUNT)))
+    assert [each.name for each in found.best("nll")] == ["vq"]
+    assert [each.name for each in found.best("neg_elbo")] == ["a"]
+    words = np.arange(COUNT) % 5 + 2
+    assert vq.perplexity is not None
+    assert vq.perplexity.value == pytest.approx(np.exp(exact.sum() / words.sum()))
+    assert "; NLL: -ln P(y), summed over every z, of vq, IW-NLL with K = 2 of the others;" in found.values().caption
+    told = found.to_dict()["contenders"]
+    assert [each["nll_nats"]["exact"] for each in told] == [False, True]
+    alone = _compare(vq=[_summed("vq", 2, less=2.0)], other=[_summed("other", 3, less=1.0)])
+    assert "; NLL: -ln P(y), summed over every z;" in alone.values().caption
+
+
+def test_an_exact_likelihood_needs_no_draws() -> None:
+    """Classes, which are no codes: 1 row beside another's 2."""
+    one = _scores(np.ones(COUNT), SENTENCE, log_p_dec=torch.zeros(1, COUNT), log_p_enc=torch.zeros(1, COUNT),
+                  log_p_pri=torch.zeros(1, COUNT))  # fmt: skip
+    assert what_differs(one, _member("a", 0).scores) is not None
+    assert what_differs(replace(one, log_marginal=torch.zeros(COUNT)), _member("a", 0).scores) is None
+
+
+def test_what_was_summed_and_not_kept_is_told() -> None:
+    """Scores of before the field: the bound is compared, the ledger's number named; so for a group of one such seed."""
+    old, new = _summed("vq0", 2, less=2.0, keep=False), _summed("vq1", 2, less=2.0, seed=1)
+    for group in ([old], [old, new]):
+        found = _compare(a=[_member("a", 0)], vq=group)
+        vq = found.contenders[1]
+        assert vq.measure("nll").value == pytest.approx(vq.measure("neg_elbo").value)
+        assert f"(evaluate them again): vq {vq.marginal.value:.2f} ± 0.50 when summed." in found.values().caption
+    assert "evaluate them again" not in _compare(a=[_member("a", 0)], vq=[new]).values().caption
+
+
+def test_seeds_of_an_exact_likelihood_spread_by_it() -> None:
+    """Two seeds whose bounds are alike and whose -ln P(y) are a nat apart."""
+    found = _compare(vq=[_summed("vq0", 2, less=2.0), _summed("vq1", 2, less=1.0, seed=1)], a=[_member("a", 0)])
+    assert found.contenders[0].measure("nll").sd_over_seeds == pytest.approx(0.5**0.5)
+    assert found.contenders[0].measure("neg_elbo").sd_over_seeds == pytest.approx(0.0)

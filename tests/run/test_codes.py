@@ -61,7 +61,11 @@ def test_the_marginal_is_the_sum_over_every_code(coded: Run) -> None:
         model, split, positions=torch.arange(3), pad_id=coded.tokenizer.pad_token_id, **settings
     )
     assert found is not None
-    torch.testing.assert_close(found, by_hand, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(-found, by_hand, rtol=1e-5, atol=1e-5)
+    kept = coded.scores.need("log_marginal")
+    torch.testing.assert_close(-kept[:3], by_hand, rtol=1e-5, atol=1e-5)
+    assert marginal == pytest.approx(-kept.mean().item(), rel=1e-12)
+    assert ledger["perplexity_per_token"]["of"] == "marginal_nll_nats"
 
 
 def test_too_many_codes_are_not_summed(coded: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,10 +178,12 @@ def test_a_row_of_codes_lies_beside_a_gaussian_s(coded: Run, tmp_path: Path) -> 
     table = found.values()
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.texts()]
     assert rows[0]["active units"].endswith("of 4 codes")
-    assert rows[0]["-ELBO"].rstrip("*") == rows[0]["IW-NLL"].rstrip("*")
+    marginal = coded.ledger["marginal_nll_nats"]
+    assert rows[0]["NLL"].strip("*") == f"{marginal['value']:.2f} ± {marginal['se']:.2f}"
+    assert rows[0]["perplexity per word"].startswith(f"{coded.ledger['perplexity_per_word']['value']:.2f}")
     assert found.to_dict()["samples"] == 3
-    marginal = coded.ledger["marginal_nll_nats"]["value"]  # which the columns do not hold: they are paired by sentence
-    assert f"summed over all codes: {coded.recipe.name} {marginal:.2f}" in table.caption
+    assert f"summed over every z, of {coded.recipe.name}, IW-NLL with K = 3 of the others" in table.caption
+    assert "evaluate them again" not in table.caption
 
 
 def test_a_probe_of_codes(coded: Run) -> None:

@@ -15,7 +15,7 @@ from textlatent.scores import Scores
 UNDEFINED = "undefined"
 """What is written for the nats of a model without a density (THEORY T6d)."""
 
-_LOWER_IS_BETTER = ("neg_elbo", "iw_nll")  # a rate alone is neither good nor bad, nor is a distortion alone
+_LOWER_IS_BETTER = ("neg_elbo", "nll")  # a rate alone is neither good nor bad, nor is a distortion alone
 
 
 @dataclass(frozen=True)
@@ -58,34 +58,43 @@ class Comparison:
         caption = (
             f"Nats per sentence on {len(sizes.scores):,} sentences of {self.split} ± standard error over sentences"
             + (", (standard deviation over seeds)" if seeds else "")
-            + f"; IW-NLL with K = {self._samples}; information: 95 % interval in nats."
+            + f"; NLL: {self._what_the_nll_is()}; information: 95 % interval in nats."
             " Bold: lowest, and not distinguishable from it: 0 lies within the 95 % interval of the paired difference."
             + self._still_falling()
             + self._over_all_codes()
         )
         return Table(tuple(columns), tuple(rows), caption)
 
+    def _what_the_nll_is(self) -> str:
+        """Whose NLL is -ln P(y) itself, and what the others' is."""
+        exact = [each.name for each in self.contenders if each.exact]
+        bound = "" if len(exact) == len(self.contenders) else f"IW-NLL with K = {self._samples}"
+        if not exact:
+            return bound
+        itself = "-ln P(y), summed over every z" + (f", of {', '.join(exact)}" if bound else "")
+        return itself + (f", {bound} of the others" if bound else "")
+
     def _still_falling(self) -> str:
         """A warning of bounds that more draws would lower."""
         names = ", ".join(each.name for each in self.contenders if each.unconverged)
-        return f" IW-NLL not converged in K, the NLL is lower: {names}." if names else ""
+        return f" IW-NLL not converged in K, -ln P(y) is lower: {names}." if names else ""
 
     def _over_all_codes(self) -> str:
-        """What a sentence costs where its likelihood was summed over every code: IW-NLL knows its own code alone."""
-        known = [(each.name, each.marginal) for each in self.contenders]
+        """The NLL of codes that a ledger holds and its Scores, written before they kept it by sentence, do not."""
+        known = [(each.name, each.marginal) for each in self.contenders if not each.exact]
         told = [f"{name} {_with_error(nll.value, nll.se)}" for name, nll in known if nll is not None]
         if not told:
             return ""
         return (
-            " IW-NLL and perplexity of codes are those of the bound by a sentence's own code; the NLL summed over all "
-            f"codes: {', '.join(told)}."
+            " These have the bound by a sentence's own code in place of the sum over all codes, which their Scores do "
+            f"not hold by sentence (evaluate them again): {', '.join(told)} when summed."
         )
 
     def _row(self, each: Contender, best: Mapping[str, list[Contender]], seeds: bool) -> tuple[Cell, ...]:
         cells = [Cell(each.name), *([Cell(str(len(each.members)))] if seeds else [])]
         cells += [Cell(_measured(each.measure(name)), each in best.get(name, [])) for name in QUANTITIES]
         ppl, information, minutes = each.perplexity, each.information, each.minutes
-        cells.append(Cell("-") if ppl is None else Cell(_with_error(ppl.value, ppl.se), each in best["iw_nll"]))
+        cells.append(Cell("-") if ppl is None else Cell(_with_error(ppl.value, ppl.se), each in best["nll"]))
         cells.append(Cell(f"[{information.low:z.2f}, {information.high:z.2f}]" if information else "-"))
         cells.append(Cell(each.units))
         cells.append(Cell(each.verdict or "-"))
@@ -110,7 +119,7 @@ class Comparison:
     @property
     def _samples(self) -> int:
         every = [member.scores for each in self.contenders for member in each.members]
-        drawn = [scores for scores in every if not is_quantised(scores)]  # a sentence's one code is all draws
+        drawn = [scores for scores in every if not _alike(scores)]
         return (drawn or every)[0].need("log_p_dec").shape[0]
 
     def to_markdown(self) -> str:
@@ -138,7 +147,7 @@ class Comparison:
         nats = {f"{name}_nats": each.measure(name).to_dict() for name in QUANTITIES}
         for name, found in best.items():
             nats[f"{name}_nats"]["best"] = each in found
-        nats["iw_nll_nats"]["still_falls"] = each.unconverged
+        nats["nll_nats"] |= {"exact": each.exact, "still_falls": each.unconverged}
         return {
             "name": each.name,
             "runs": [{"name": member.name, "seed": member.seed} for member in each.members],
@@ -169,7 +178,7 @@ def compare_members(
         ValueError: Scores that differ in sentences or K.
     """
     members = [member for group in groups.values() for member in group]
-    drawn = [i for i, member in enumerate(members) if not is_quantised(member.scores)]
+    drawn = [i for i, member in enumerate(members) if not _alike(member.scores)]
     for first in dict.fromkeys([0, *drawn[:1]]):
         for member in members:
             if (reason := what_differs(members[first].scores, member.scores)) is not None:
@@ -182,7 +191,7 @@ def what_differs(one: Scores, other: Scores) -> str | None:
     """Why two records cannot be paired sentence by sentence, None where they can.
 
     The same sentences have the same place in their split, words and characters; tokens may differ. K may differ where
-    one of the two has codes: its IW-NLL is the same at every K.
+    one of the two needs no draws: it has one code a sentence, or its -ln P(y) is exact.
     """
     if len(one) != len(other):
         return f"one holds {len(one):,} sentences, the other {len(other):,}"
@@ -191,9 +200,14 @@ def what_differs(one: Scores, other: Scores) -> str | None:
         if (mine is None) is not (theirs is None) or (mine is not None and not torch.equal(mine, theirs)):
             return f"they hold other sentences: {name} differs"
     draws = [scores.need("log_p_dec").shape[0] for scores in (one, other)]
-    if draws[0] != draws[1] and not (is_quantised(one) or is_quantised(other)):
+    if draws[0] != draws[1] and not (_alike(one) or _alike(other)):
         return f"IW-NLL was taken with K = {draws[0]} in one, K = {draws[1]} in the other"
     return None
+
+
+def _alike(scores: Scores) -> bool:
+    """Whether more draws would say the same: a sentence has one code, or every z was summed over."""
+    return is_quantised(scores) or scores.log_marginal is not None
 
 
 def _with_error(value: float, se: float) -> str:

@@ -20,8 +20,8 @@ from textlatent.nats.montecarlo import Estimate, mean_with_error
 from textlatent.nats.student import joined_degrees, ninety_five
 from textlatent.scores import Scores
 
-QUANTITIES = {"rate": "rate", "distortion": "distortion", "neg_elbo": "-ELBO", "iw_nll": "IW-NLL"}
-"""What is compared, nats per sentence, and its name in a table."""
+QUANTITIES = {"rate": "rate", "distortion": "distortion", "neg_elbo": "-ELBO", "nll": "NLL"}
+"""What is compared, nats per sentence, and its name in a table; NLL is -ln P(y) where it is exact, IW-NLL elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,24 @@ class Member:
 
     @cached_property
     def nats(self) -> dict[str, Tensor]:
-        """Each of QUANTITIES, nats per sentence in float64, [N]; NaN where undefined: all but one of a point's."""
+        """Each of QUANTITIES, nats per sentence in float64, [N]; NaN where undefined: all but one of a point's.
+
+        "nll" is IW-NLL; where -ln P(y) was summed over every z it is that, and "bound" the IW-NLL.
+        """
         tensors = self.scores.to_dict()
         scores = Scores.from_dict({k: v.double() if v.is_floating_point() else v for k, v in tensors.items()})
         if not scores.has_rate:
             undefined = torch.full_like(scores.distortion(), math.nan)
-            return {name: scores.distortion() if name == "distortion" else undefined for name in QUANTITIES}
-        nll = importance_ladder(scores.log_weights())[-1].nll
-        return {"rate": scores.rate(), "distortion": scores.distortion(), "neg_elbo": scores.neg_elbo(), "iw_nll": nll}
+            return dict.fromkeys((*QUANTITIES, "bound"), undefined) | {"distortion": scores.distortion()}
+        bound = importance_ladder(scores.log_weights())[-1].nll
+        known = {"rate": scores.rate(), "distortion": scores.distortion(), "neg_elbo": scores.neg_elbo()}
+        nll = bound if scores.log_marginal is None else -scores.log_marginal
+        return known | {"nll": nll, "bound": bound}
+
+    @property
+    def exact(self) -> bool:
+        """Whether -ln P(y) of each sentence was summed over every z."""
+        return self.scores.log_marginal is not None or bool((self.ledger.get("iw_nll_nats") or {}).get("exact"))
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,17 @@ class Contender:
 
     def per_sentence(self, quantity: str) -> Tensor:
         """Nats of every sentence, the mean over seeds, [N]."""
-        return torch.stack([member.nats[quantity] for member in self.members]).mean(0)
+        return torch.stack(self._of_members(quantity)).mean(0)
+
+    def _of_members(self, quantity: str) -> list[Tensor]:
+        """Of each seed; the NLL of one kind for all of them."""
+        name = "bound" if quantity == "nll" and not self.exact else quantity
+        return [member.nats[name] for member in self.members]
+
+    @property
+    def exact(self) -> bool:
+        """Whether its NLL is -ln P(y) summed over every z, of every seed; else it is IW-NLL."""
+        return all(member.exact for member in self.members)
 
     def measure(self, quantity: str) -> Measure:
         """The mean nats per sentence."""
@@ -133,7 +153,7 @@ class Contender:
 
     def _over_seeds(self, quantity: str) -> tuple[float, float]:
         """The standard deviation of the seeds' means, and the standard error of the mean over seeds."""
-        means = torch.stack([member.nats[quantity].mean() for member in self.members])
+        means = torch.stack([nats.mean() for nats in self._of_members(quantity)])
         if len(means) < 2:
             return math.nan, math.nan
         sd = means.std(correction=1).item()
@@ -141,13 +161,14 @@ class Contender:
 
     @property
     def unconverged(self) -> bool:
-        """Whether the ledger of some run says that its IW-NLL still falls in K, so that the NLL is lower."""
-        return any((member.ledger.get("iw_nll_nats") or {}).get("converged") is False for member in self.members)
+        """Whether the ledger of some run says that its IW-NLL still falls in K, so that -ln P(y) is lower."""
+        cells = [member.ledger.get("iw_nll_nats") or {} for member in self.members]
+        return not self.exact and any(cell.get("converged") is False for cell in cells)
 
     @property
     def perplexity(self) -> Estimate | None:
-        """Per word, EOS a word, from the IW-NLL, its error over sentences; None without words or a density."""
-        words, nll = self.members[0].scores.words, self.per_sentence("iw_nll")
+        """Per word, EOS a word, from the NLL, its error over sentences; None without words or a density."""
+        words, nll = self.members[0].scores.words, self.per_sentence("nll")
         return None if words is None or bool(nll.isnan().any()) else perplexity(nll, words + 1)
 
     @property

@@ -1,8 +1,5 @@
 """What an encoder leaves of the likelihood, where that is known exactly: -ELBO - (-ln P(y)) = KL(enc || Bayes)."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from textlatent.diagnostics.comparison import Comparison
 from textlatent.diagnostics.contender import Contender
 from textlatent.diagnostics.table import Cell, Table
@@ -14,7 +11,7 @@ def gap_table(comparison: Comparison) -> Table:
 
     Exact EM is the VAE whose gap is 0 (THEORY T2, T12).
     """
-    known = [each for each in comparison.contenders if all(_exact(member.ledger) for member in each.members)]
+    known = [each for each in comparison.contenders if each.exact]
     rows = tuple(_row(each) for each in known)
     caption = (
         "Nats per sentence: -ln P(y) summed over every z, -ELBO, and their difference, KL(enc || Bayes), "
@@ -23,12 +20,8 @@ def gap_table(comparison: Comparison) -> Table:
     return Table(("run", "NLL", "-ELBO", "gap"), rows, caption)
 
 
-def _exact(ledger: Mapping[str, Any]) -> bool:
-    return bool(ledger["iw_nll_nats"].get("exact"))
-
-
 def _row(each: Contender) -> tuple[Cell, ...]:
-    nll, neg_elbo = each.per_sentence("iw_nll"), each.per_sentence("neg_elbo")
+    nll, neg_elbo = each.per_sentence("nll"), each.per_sentence("neg_elbo")
     gap = mean_with_error(neg_elbo - nll)
     cells = [Cell(f"{found.value:.4f} ± {found.se:.4f}") for found in map(mean_with_error, (nll, neg_elbo))]
     return Cell(each.name), *cells, Cell(f"{gap.value:z.2g} ± {gap.se:.1g}")

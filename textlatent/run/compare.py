@@ -20,9 +20,10 @@ _OF_NO_WEIGHT = ("log_every", "sample_every", "save_every", "keep_checkpoints", 
 
 
 def compare(runs: Sequence[Run | str | Path], *, reference: int = 0, split: str | None = None) -> Comparison:
-    """Rate, distortion, -ELBO and IW-NLL of runs, and their paired differences from one of them, nats per sentence.
+    """Rate, distortion, -ELBO and NLL of runs, and their paired differences from one of them, nats per sentence.
 
-    Nothing is computed anew: the Scores that each run's last evaluation wrote are read.
+    Nothing is computed anew: the Scores that each run's last evaluation wrote are read. NLL is -ln P(y) where it was
+    summed over every z, IW-NLL elsewhere.
 
     Args:
         runs: two or more, or their folders; those that differ in the seed alone share a row.
