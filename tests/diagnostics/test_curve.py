@@ -86,6 +86,20 @@ def test_a_point_is_what_its_ledger_says() -> None:
     assert (point.active, point.dimensions) == (3, 4)
 
 
+def test_a_likelihood_that_was_summed_over_all_codes_is_kept() -> None:
+    """By point, and by setting where every seed has it."""
+    summed = {"marginal_nll_nats": {"value": 9.5, "se": 0.4}}
+    points = [_point(2.0, 8.0, asked=2.0, seed=s, **changes) for s, changes in enumerate((summed, {}))]
+    assert points[0].marginal_nll == Estimate(9.5, 0.4, 100)
+    content = json.loads(json.dumps(_curve(*points).to_dict(), allow_nan=False))
+    assert [row["marginal_nll_nats"] for row in content["points"]] == [{"value": 9.5, "se": 0.4}, None]
+    assert content["settings"][0]["marginal_nll_nats"] is None
+    alone = _curve(points[0]).to_dict()["settings"][0]["marginal_nll_nats"]
+    assert alone == {"value": 9.5, "se": 0.4, "sd_over_seeds": None}
+    blank = {"marginal_nll_nats": {"value": None, "why": "there are too many codes."}}
+    assert _point(2.0, 8.0, asked=2.0, **blank).marginal_nll is None
+
+
 def test_a_model_without_z_has_no_information_and_one_without_a_rate_no_place() -> None:
     point = _point(0.0, 10.0, asked=None, information_nats=WITHOUT, active_units=WITHOUT)
     assert (point.information, point.active) == (None, None)

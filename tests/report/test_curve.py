@@ -146,7 +146,17 @@ def test_families_are_told_apart_and_share_one_hull() -> None:
     assert axes.get_xlim()[1] > 11.0
     cost = panels["What a sentence costs"]
     assert _line(cost, "-ELBO, codes") == [(2.5, 11.5), (3.0, 9.6)]
+    assert "-ln P(y), codes" not in _labels(cost)
     assert "information, 95 % interval, codes" in _labels(panels["What z says of its sentence"])
+
+
+def test_a_likelihood_that_was_summed_is_drawn_where_it_is_known() -> None:
+    """Of two codebooks the smaller was summed over: one mark below its -ELBO."""
+    small = replace(_coded("2 of 16", 2.5, 5.5, 9.0), marginal_nll=Estimate(10.75, 0.2, 500))
+    figure = curve_figure(replace(CURVE, beside=(_coded("4 of 16", 3.0, 11.0, 6.6), small)))
+    cost = _panels(figure)["What a sentence costs"]
+    assert _line(cost, "-ln P(y), codes") == [(2.5, 10.75)]
+    assert _line(cost, "-ELBO, codes") == [(2.5, 11.5), (3.0, 9.6)]
 
 
 def test_a_sweep_of_codebooks_is_labelled_by_them() -> None:

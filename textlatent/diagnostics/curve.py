@@ -30,6 +30,11 @@ class Setting:
         """What its points share."""
         return self.points[0].key
 
+    @property
+    def summed(self) -> bool:
+        """Whether every point has -ln P(y), summed over all its codes."""
+        return all(point.marginal_nll is not None for point in self.points)
+
     def mean(self, quantity: str) -> Estimate:
         """The mean over seeds, with the standard error over sentences (the seeds' mean one), nats per sentence.
 
@@ -102,7 +107,8 @@ class Curve:
         settings = [
             {"asked": each.asked, "family": each.points[0].family, "label": each.points[0].label}
             | {"seeds": [p.seed for p in each.points], "on_hull": each.key in on_hull}
-            | {f"{q}_nats": nats_cell(each.mean(q)) | {"sd_over_seeds": number(each.spread(q))} for q in QUANTITIES}
+            | {f"{q}_nats": _cell(each, q) for q in QUANTITIES}
+            | {"marginal_nll_nats": _cell(each, "marginal_nll") if each.summed else None}
             for each in (*self.settings(), *self.others())
         ]
         return {
@@ -116,6 +122,11 @@ class Curve:
             "exact_entropy_nats": exact if known else None,
             "left": list(self.left),
         }
+
+
+def _cell(setting: Setting, quantity: str) -> dict[str, Any]:
+    """The mean over seeds, its error over sentences, and the spread over seeds."""
+    return nats_cell(setting.mean(quantity)) | {"sd_over_seeds": number(setting.spread(quantity))}
 
 
 def _gathered(points: Sequence[Point]) -> list[Setting]:

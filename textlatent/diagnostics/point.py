@@ -69,6 +69,7 @@ class Point:
         family: GAUSSIAN, or another model.type.
         label: what tells its setting from others that were asked the same; empty where `asked` does.
         codes: of a model with codes.
+        marginal_nll: -ln P(y) of codes that were all summed over, nats per sentence; None elsewhere.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Point:
     family: str = GAUSSIAN
     label: str = ""
     codes: CodesUsed | None = None
+    marginal_nll: Estimate | None = None
 
     @property
     def key(self) -> tuple[str, float | None, str]:
@@ -116,6 +118,7 @@ def read_point(
         if ledger[key]["value"] is None:
             raise ValueError(f"{folder} has no place on a rate-distortion curve, for {key}: {ledger[key]['why']}")
     active, information = ledger["active_units"], ledger["information_nats"]
+    marginal = ledger.get("marginal_nll_nats", {"value": None})
     return Point(
         name=name,
         asked=asked,
@@ -131,6 +134,7 @@ def read_point(
         family=family,
         label=label,
         codes=_codes(ledger),
+        marginal_nll=None if marginal["value"] is None else _estimate(marginal, ledger["sentences"]),
     )
 
 
@@ -178,6 +182,7 @@ def point_row(point: Point) -> dict[str, Any]:
         "asked": point.asked,
         "seed": point.seed,
         **{f"{q}_nats": nats_cell(getattr(point, q)) for q in QUANTITIES},
+        "marginal_nll_nats": point.marginal_nll and nats_cell(point.marginal_nll),
         "samples": point.samples,
         "information_nats": interval,
         "active_units": None if active is None else {"value": active, "of": point.dimensions},

@@ -224,7 +224,7 @@ def _draw_cost(axes: Axes, curve: Curve) -> None:
 
 
 def _draw_family_cost(axes: Axes, settings: Sequence[Setting], family: str) -> None:
-    """-ELBO and IW-NLL of one family; of codes -ELBO alone, which IW-NLL is, whatever K."""
+    """-ELBO and IW-NLL of one family; of codes -ELBO, which IW-NLL is, whatever K, and -ln P(y) where it was summed."""
     rates, samples = _column(settings, "rate"), settings[0].points[0].samples
     seeds = [point for setting in settings if len(setting.points) > 1 for point in setting.points]
     lines = [("neg_elbo", "-ELBO", "o", INK), ("iw_nll", f"IW-NLL, K = {samples}", "s", RATE)]
@@ -235,6 +235,10 @@ def _draw_family_cost(axes: Axes, settings: Sequence[Setting], family: str) -> N
         axes.plot(rates, _column(settings, quantity), f"{mark}-", ms=4, lw=1.0, color=colour, label=label)
         values = [getattr(point, quantity).value for point in seeds]
         axes.plot([point.rate.value for point in seeds], values, ".", ms=4, color=colour, alpha=0.5)
+    if summed := [setting for setting in settings if setting.summed]:
+        at, nll = _column(summed, "rate"), _column(summed, "marginal_nll")
+        colour, mark, name = _family(family)
+        axes.plot(at, nll, f"{mark}--", ms=4, mfc="white", lw=1.0, color=colour, label=f"-ln P(y), {name}")
 
 
 def _draw_information(axes: Axes, curve: Curve) -> None:
