@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tests.toy_run import toy_recipe
 from textlatent.cli.main import app
-from textlatent.cli.sweeping import _spoken
+from textlatent.cli.sweeping import _row, _spoken
 from textlatent.recipe.dump import dump_recipe
 from textlatent.recipe.load import load_recipe
 
@@ -87,3 +87,11 @@ def test_what_a_point_says() -> None:
     nats = {f"{name}_nats": float(i) for i, name in enumerate(("rate", "distortion", "neg_elbo", "iw_nll"))}
     assert _spoken(done | nats)["text"] == "a: rate 0.00  distortion 1.00  -ELBO 2.00  IW-NLL 3.00"
     assert _spoken(done | {"finished": True})["event"] == "point_done", "nothing is said of it twice"
+
+
+def test_a_row_has_the_nll_that_was_summed_where_there_is_one() -> None:
+    nats = {f"{name}_nats": {"value": float(i)} for i, name in enumerate(("rate", "distortion", "neg_elbo", "iw_nll"))}
+    rest = {"information_nats": None, "active_units": None, "codes": None, "beta": 1.0, "on_hull": False}
+    point = {"name": "a", **nats, **rest, "training_seconds": 1.0}
+    assert _row(point | {"marginal_nll_nats": None})[4] == "3.000"
+    assert _row(point | {"marginal_nll_nats": {"value": 2.5}})[4] == "2.500"

@@ -71,8 +71,9 @@ def curve(
         )
     if is_main_process():
         content = drawn.to_dict()
-        rows = [_row(each) for each in (content["baseline"], *content["points"], *content["beside"]) if each]
-        columns = ("point", "rate", "distortion", "-ELBO", "IW-NLL", "information", "active", "beta", "on hull", "time")
+        points = [each for each in (content["baseline"], *content["points"], *content["beside"]) if each]
+        rows, nll = [_row(each) for each in points], "NLL" if any(map(_summed, points)) else "IW-NLL"
+        columns = ("point", "rate", "distortion", "-ELBO", nll, "information", "active", "beta", "on hull", "time")
         title = f"{drawn.name}, nats per sentence of {drawn.split}"
         _table(console, columns, rows, title=title, right=range(1, 8))
         say(console, f"The curve is in {drawn.folder}: curve.json, curve.png and a run for every point.")
@@ -96,9 +97,15 @@ def _spoken(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
+def _summed(point: dict[str, Any]) -> bool:
+    """Whether a point has -ln P(y) itself, summed over every z."""
+    return bool(point["marginal_nll_nats"])
+
+
 def _row(point: dict[str, Any]) -> tuple[str, ...]:
     """A point of curve.json as a row."""
-    nats = [number(point[f"{name}_nats"]["value"]) for name in ("rate", "distortion", "neg_elbo", "iw_nll")]
+    last = "marginal_nll" if _summed(point) else "iw_nll"
+    nats = [number(point[f"{name}_nats"]["value"]) for name in ("rate", "distortion", "neg_elbo", last)]
     information, active, codes = point["information_nats"], point["active_units"], point["codes"]
     used = f"{active['value']} of {active['of']}" if active else "-"
     return (
