@@ -127,6 +127,61 @@ def test_a_wrong_sign_turns_the_row_red(name: str, monkeypatch: pytest.MonkeyPat
     assert any(not check.passed for check in row.checks)
 
 
+def undetached(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Every rule's value carries the code's gradient, as if g reached the codes of `published` too."""
+    return lambda latents, chosen, **_: function(latents, chosen, gradient_rule="both")
+
+
+def detached(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The penalty of `both` with its two halves kept apart, as `published` has it."""
+    return lambda *args, gradient_rule, **more: function(
+        *args, gradient_rule="published" if gradient_rule == "both" else gradient_rule, **more
+    )
+
+
+def everywhere(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A pull for `end_to_end` too."""
+    return lambda *args, gradient_rule, **more: function(
+        *args, gradient_rule="both" if gradient_rule == "end_to_end" else gradient_rule, **more
+    )
+
+
+def held(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An encoder that is never free."""
+    return lambda *args, **more: function(*args, **more | {"free": False})
+
+
+def freed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An encoder that is never held."""
+    return lambda *args, **more: function(*args, **more | {"free": True})
+
+
+def unmoved(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Descent that takes no step."""
+    return lambda *args, **more: function(*args, **more | {"rate": 0.0, "steps": 1})
+
+
+@pytest.mark.parametrize(
+    ("target", "mutate", "red"),
+    [
+        ("gradient.codes:straight_through", undetached, {"published", "encoder held, published"}),
+        ("gradient.codes:code_penalty", detached, {"both", "encoder held, both"}),
+        ("gradient.codes:code_penalty", everywhere, {"end_to_end", "every L free, end_to_end"}),
+        ("gradient.stationary:come_to_rest", held, {"every L free, published", "every L free, both"}),
+        ("gradient.stationary:come_to_rest", freed, {"encoder held, both", "encoder held, end_to_end"}),
+        ("gradient.stationary:come_to_rest", unmoved, {"encoder held, published", "every L free, both"}),
+    ],
+)
+def test_both_halves_of_where_codes_rest_can_turn_red(
+    target: str, mutate: Mutation, red: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Encoder held, and every vector free: each comparison of T7 rests on what it says it rests on."""
+    compute = claim("T7")
+    put_in(monkeypatch, target, mutate)
+    failed = {check.what.split(":")[0] for check in compute().checks if not check.passed}
+    assert failed >= red
+
+
 def test_a_mutation_reaches_those_who_imported_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
     from textlatent.nats import discrete
     from textlatent.theory import autoencoder

@@ -184,7 +184,7 @@ const DRAW = {
       });
       codes.forEach((v, k) => {
         make("rect", { x: p.X(v[0]) - 8, y: p.Y(v[1]) - 8, width: 16, height: 16, fill: colours[k % 3], stroke: "var(--page)", "stroke-width": 2 }, p.svg);
-        p.arrow(v, v.map((a, d) => a + 0.06 * pushes[rule].codes[k][d]), "currentColor", 3);
+        p.arrow(v, v.map((a, d) => a + size * pushes[rule].codes[k][d]), "currentColor", 3);
       });
       const moved = Math.max(...pushes[rule].codes.map((c) => Math.hypot(...c)));
       box.textContent = moved < 1e-9 ? "Squares are codes, at their clusters' means: at rest." : `Squares are codes, at their clusters' means: pushed away, by up to ${fixed(moved, 1)}.`;
