@@ -168,12 +168,6 @@ class CodeEncoder(nn.Module):
         vectors = [book.look_up(own) for book, own in self._parts(codes)]
         return _sum(vectors) if self.residual else self._together(vectors).flatten(1)
 
-    @property
-    def centre(self) -> Float[Tensor, " D"]:
-        """The mean of all codes' vectors at every position: z expected under the uniform prior."""
-        means = torch.stack([book.vectors.mean(0) for book in self.books])
-        return means.sum(0) if self.residual else means.expand(self.positions, -1).flatten()
-
     def row_parameters(self) -> list[tuple[nn.Parameter, float]]:
         """Parameters whose rows are codes, and what their learning rate is to be multiplied by."""
         return [(each, book.codebook_lr_factor) for book in self.books for each in book.row_parameters()]
