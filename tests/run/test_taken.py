@@ -44,7 +44,7 @@ def test_a_plain_autoencoder_says_undefined_never_0(points: Run) -> None:
     assert rows["rate"].remark.startswith("undefined: the encoder gives points, which have no density")
     assert rows["distortion"].value is not None
     card = (points.folder / "final" / "README.md").read_text()
-    assert "its rate is undefined" in card
+    assert "rate undefined (a point has no density)" in card
     assert "| rate |  |  | nats; undefined" in card
     assert all(e["rate_nats"] is None for e in points.metrics if e["event"] in ("log", "validate"))
 
